@@ -68,10 +68,11 @@ type SyncRecord struct {
 	Mod    int64  `json:"mod,omitempty"`
 }
 
-// SyncChain is the chain's hash at a sequence.
+// SyncChain is the chain's hash at a sequence, signed as the cursor of the present epoch and incarnation.
 type SyncChain struct {
 	Seq   int64  `json:"seq"`
 	Chain []byte `json:"chain"`
+	Sig   []byte `json:"sig"`
 }
 
 // SyncAcked says that the centre holds everything up to Seq.
