@@ -149,7 +149,7 @@ func (p *Policy) Load(tx *store.Tx, preset string, by ident.Actor) error {
 			return fmt.Errorf("load rule %s: %w", r.Rule, err)
 		}
 	}
-	return audit.Record(tx, by, "policy.load", preset, audit.Policy(1))
+	return audit.Record(tx, by, "policy.load", preset, audit.Policy("1"))
 }
 
 func actorText(a ident.Actor) string {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"sallyport/appliance/audit"
@@ -86,7 +87,7 @@ func (p *Policy) Set(tx *store.Tx, by ident.Actor, c Change) (int64, error) {
 			return 0, err
 		}
 	}
-	return version, audit.Record(tx, by, "policy.set", c.Rule, audit.Before(before), audit.After(c), audit.Policy(version))
+	return version, audit.Record(tx, by, "policy.set", c.Rule, audit.Before(before), audit.After(c), audit.Policy(strconv.FormatInt(version, 10)))
 }
 
 // validate checks the change by itself and fills in what was left out.
