@@ -1,0 +1,79 @@
+# Sallyport. `make` prints what there is to do.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+.PHONY: help run build ui gen check test test-go race test-ui e2e fuzz bench lint install clean
+
+export GOTOOLCHAIN := local
+BIN    := build/bin
+POLICY ?= county-jail
+FRESH  ?=
+T      ?= 30s
+# Rooms that start goroutines are tested under the race detector; the others only cost time there.
+RACE   := ./appliance/store/... ./appliance/outbox ./appliance/unit ./appliance/linkclient ./appliance/sfu ./appliance/signaling \
+          ./appliance/relay ./appliance/recorder ./appliance/replica ./appliance/access ./appliance/vault ./daemons/gatewayd
+
+help: ## prints this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ui build ## the evaluation on this machine: POLICY=prison for the other preset, FRESH=1 to start anew
+	@exec $(BIN)/demo -policy '$(POLICY)' $(if $(FRESH),-fresh)
+
+build: ## the daemons, into build/bin
+	@mkdir -p $(BIN)
+	go build -o $(BIN)/ ./daemons/bookingd ./daemons/gatewayd ./daemons/syncd ./daemons/centrald ./daemons/sallyportctl ./daemons/demo
+
+# npm writes node_modules/.package-lock.json last: a cut install is begun again.
+ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
+	@cd ui && npm ci --prefer-offline --no-audit --no-fund --loglevel=error
+
+ui: ui/node_modules/.package-lock.json ## the pages, into ui/dist
+	@cd ui && npm run --silent build
+
+gen: ui/node_modules/.package-lock.json ## generated code; leaves the tree clean
+	go test ./appliance/api -run TestContractIsFresh -update
+	for door in visitor kiosk staff setup; do (cd appliance/api/$$door && go tool oapi-codegen -config oapi.yaml ../openapi.yaml); done
+	cd ui && npm run --silent gen
+
+check: ui/node_modules/.package-lock.json ## the quick loop before a commit
+	go vet ./...
+	go tool staticcheck ./...
+	files=$$(go tool gofumpt -l appliance daemons ui); [ -z "$$files" ] || { echo "gofumpt would change: $$files"; exit 1; }
+	go test ./appliance/... ./daemons
+	cd ui && npm run --silent check && npm run --silent test
+
+install:
+	@.ci/install
+
+test: install ## everything that .ci/run runs; installs what it needs from Debian's packages
+	@.ci/test
+
+test-go: ## Go tests
+	go test ./...
+
+race: ## Go tests under the race detector, where goroutines live
+	go test -race $(RACE)
+
+test-ui: ui/node_modules/.package-lock.json ## unit tests and types of the pages
+	cd ui && npm run --silent check && npm run --silent test
+
+e2e: install ui build ## the real daemons in a real browser
+	cd ui && npm run --silent e2e
+
+fuzz: ## every fuzz target for T=30s
+	go list ./... | while read -r pkg; do
+	  { go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true; } | while read -r target; do
+	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(T) "$$pkg"
+	  done
+	done
+
+bench: ## ratios against yardsticks, interleaved rounds, medians
+	go run ./daemons/bench
+
+lint: ## golangci-lint and the slow linters
+	go -C .ci/lint tool golangci-lint run --config ../../.golangci.yml ../../...
+
+clean: ## removes what these targets built
+	rm -rf build ui/node_modules
+	find ui/dist -mindepth 1 ! -name .keep -delete
