@@ -15,7 +15,8 @@ import (
 func (o *Outbox) State(tx *store.Tx) (linkspec.SyncState, error) {
 	s := linkspec.SyncState{SchemaMin: record.Major, SchemaMax: record.Major}
 	var cluster int64
-	err := tx.Row(`SELECT site, incarnation, mode, epoch, head, acked, cluster, generation, revision, relist_r0, relist_after FROM sync_state`).
+	err := tx.Row(`SELECT site, incarnation, mode, epoch, head, acked, cluster, generation,
+		CASE WHEN generation = '' OR (feed_cluster, feed_generation) = (cluster, generation) THEN revision ELSE 0 END, relist_r0, relist_after FROM sync_state`).
 		Scan(&s.Site, &s.Incarnation, &s.Mode, &s.Epoch, &s.Head, &s.Acked, &cluster, &s.Generation, &s.Revision, &s.RelistR0, &s.RelistAfter)
 	s.Cluster = uint64(cluster)
 	return s, err

@@ -38,6 +38,8 @@ type Outbox struct {
 	report linkspec.SyncReport
 	floor  guard
 	wrote  time.Time // when the floor was last written
+
+	reported time.Time
 }
 
 // local is the local transaction that rows are being added to. The pointer is kept so that its address is not reused:

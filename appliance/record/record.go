@@ -82,6 +82,15 @@ func (r Record) ByActor(by ident.Actor) Record { r.By = by; return r }
 // For says which command caused this version.
 func (r Record) For(cmd ident.Command) Record { r.Cmd = cmd; return r }
 
+// Copy is an opened record of another owner, as the room that owns its type sees it.
+type Copy struct {
+	Key
+	Owner      string
+	Epoch, Ver uint64
+	Deleted    bool
+	Body       proto.Message // nil when deleted
+}
+
 // Command is an opened order of the centre, as its handler sees it.
 type Command struct {
 	ID      ident.Command

@@ -12,9 +12,12 @@ CREATE TABLE sync_state (
   cluster      INTEGER NOT NULL DEFAULT 0, -- bits of etcd's unsigned cluster id
   generation   TEXT    NOT NULL DEFAULT '',
   synced_at    INTEGER NOT NULL DEFAULT 0, -- when everything was last acknowledged
-  revision     INTEGER NOT NULL DEFAULT 0, -- of the feed
+  revision     INTEGER NOT NULL DEFAULT 0, -- of the feed, good only with the two below
+  feed_cluster INTEGER NOT NULL DEFAULT 0,
+  feed_generation TEXT NOT NULL DEFAULT '',
   relist_r0    INTEGER NOT NULL DEFAULT 0,
   relist_after TEXT    NOT NULL DEFAULT '',
+  relist_generation TEXT NOT NULL DEFAULT '',
   mark         INTEGER NOT NULL DEFAULT 0  -- of the relist under way or the last one
 ) STRICT;
 
