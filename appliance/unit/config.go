@@ -1,0 +1,60 @@
+package unit
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"sallyport/appliance/fault"
+)
+
+// Config reads a TOML file over the defaults that are in cfg. A key that cfg does not have is an error, so that a
+// misspelled rule is not silently without effect; then cfg's own Validate() error is asked, if it has one. Errors name
+// file and key and end the daemon with [Misconfigured].
+func Config(path string, cfg any) error {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.Newf("unit.Config", fault.Invalid, "The configuration %s does not exist.", path).WithCode("config.missing")
+	}
+	if err != nil {
+		return fault.Newf("unit.Config", fault.Invalid, "The configuration %s cannot be read.", path).WithCode("config.missing").Because(err)
+	}
+	meta, err := toml.Decode(string(b), cfg)
+	if err != nil {
+		f := fault.Newf("unit.Config", fault.Invalid, "The configuration %s is not correct: %s", path, words(err)).WithCode("config.syntax")
+		return f.Because(err)
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		names := make([]string, len(unknown))
+		for i, k := range unknown {
+			names[i] = k.String()
+		}
+		return fault.Newf("unit.Config", fault.Invalid, "The configuration %s has unknown keys: %s.", path, strings.Join(names, ", ")).WithCode("config.unknown_key")
+	}
+	if v, ok := cfg.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			code := fault.CodeOf(err)
+			if !strings.HasPrefix(code, "config.") {
+				code = "config.value"
+			}
+			return fault.Newf("unit.Config", fault.Invalid, "The configuration %s is not correct.", path).WithCode(code).Because(err)
+		}
+	}
+	return nil
+}
+
+// words is a parser's message without the listing of the file.
+func words(err error) string {
+	if p, ok := errors.AsType[toml.ParseError](err); ok {
+		return p.Error()
+	}
+	return err.Error()
+}
+
+// BadSetting is the refusal of one key of the configuration, for Validate: BadSetting("visitor.listen", "must be ...").
+func BadSetting(key, format string, args ...any) *fault.Error {
+	return fault.Newf("unit.Config", fault.Invalid, "["+strings.ReplaceAll(key, "%", "%%")+"] "+format+".", args...).WithCode("config.value")
+}

@@ -1,0 +1,193 @@
+package unit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"sallyport/appliance/fault"
+)
+
+// Env is what a daemon gets from outside.
+type Env struct {
+	Name        string
+	Args        []string // without the program's name
+	Log         *slog.Logger
+	Credentials string // folder of the key files: $CREDENTIALS_DIRECTORY, or ""
+	State       string // folder of the state: $STATE_DIRECTORY, or ""
+
+	notify func(state string) // to systemd
+
+	mu     sync.Mutex // guards the rest
+	given  map[string][]net.Listener
+	read   bool // systemd's sockets are in given
+	probes map[string]func(context.Context) error
+}
+
+// NewEnv returns the surroundings of a daemon as the process has them.
+func NewEnv(name string, args []string, log *slog.Logger) *Env {
+	return &Env{
+		Name: name, Args: args, Log: log, Credentials: os.Getenv("CREDENTIALS_DIRECTORY"), State: os.Getenv("STATE_DIRECTORY"),
+		notify: func(state string) {
+			if _, err := daemon.SdNotify(false, state); err != nil {
+				log.Warn("systemd does not listen", "op", "unit.notify", "err", err)
+			}
+		},
+		given: map[string][]net.Listener{}, probes: map[string]func(context.Context) error{},
+	}
+}
+
+// Give hands a listener over by name, as systemd would; tests and the evaluation use it.
+func (e *Env) Give(name string, ln net.Listener) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.given[name] = append(e.given[name], ln)
+}
+
+// Listener returns the socket of this name that was handed over, or listens on fallback: "host:port" or "unix:/path". By
+// convention name is the section of the configuration that has the address as "listen". It returns Unavailable, naming
+// address and setting, when another program has it, and Invalid when it is no address.
+func (e *Env) Listener(name, fallback string) (net.Listener, error) {
+	if ln, err := e.take(name); ln != nil || err != nil {
+		return ln, err
+	}
+	network, addr := "tcp", fallback
+	if path, ok := strings.CutPrefix(fallback, "unix:"); ok {
+		network, addr = "unix", path
+		if err := removeStale(path); err != nil {
+			return nil, err
+		}
+	}
+	ln, err := net.Listen(network, addr)
+	if err != nil {
+		return nil, e.refuseAddress(name, addr, err)
+	}
+	if network == "unix" {
+		// Who may speak is decided by the peer's uid; the folder keeps strangers out.
+		if err := os.Chmod(addr, 0o666); err != nil {
+			return nil, errors.Join(err, ln.Close())
+		}
+	}
+	return ln, nil
+}
+
+// PacketConn is [Env.Listener] for UDP, on "host:port". Sockets for media are never handed over: their owner sets them up.
+func (e *Env) PacketConn(name, addr string) (net.PacketConn, error) {
+	pc, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return nil, e.refuseAddress(name, addr, err)
+	}
+	return pc, nil
+}
+
+func (e *Env) take(name string) (net.Listener, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.read {
+		e.read = true
+		byName, err := activation.ListenersWithNames()
+		if err != nil {
+			return nil, fmt.Errorf("take systemd's sockets: %w", err)
+		}
+		for n, all := range byName {
+			e.given[n] = append(e.given[n], all...)
+		}
+	}
+	if all := e.given[name]; len(all) > 0 {
+		e.given[name] = all[1:]
+		return all[0], nil
+	}
+	return nil, nil
+}
+
+func (e *Env) refuseAddress(name, addr string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fault.Newf("unit.Listener", fault.Unavailable,
+			"Address %s is in use; change [%s] listen in %s.toml or stop the other program.", addr, name, e.Name).WithCode("unit.address_in_use")
+	}
+	return BadSetting(name+".listen", "cannot listen on %q", addr).Because(err)
+}
+
+// removeStale removes a socket file that nobody listens on any more, as a killed daemon leaves it.
+func removeStale(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fault.Newf("unit.Listener", fault.Conflict, "%s exists and is not a socket; remove it or name another path.", path)
+	}
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		return c.Close() // somebody answers: listening will say that it is in use
+	}
+	return os.Remove(path)
+}
+
+// Ready tells systemd that the daemon serves: after migrations and after all sockets are taken.
+func (e *Env) Ready() {
+	e.notify("READY=1")
+	e.Log.Info("ready", "op", e.Name)
+}
+
+// Status shows one line in systemctl status.
+func (e *Env) Status(line string) { e.notify("STATUS=" + strings.ReplaceAll(line, "\n", " ")) }
+
+// Probe adds a question that the watchdog asks before it tells systemd that the daemon lives. ask must answer within
+// half of the watchdog's time.
+func (e *Env) Probe(name string, ask func(context.Context) error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.probes[name] = ask
+}
+
+// watchdog pings systemd as long as every probe is well.
+func (e *Env) watchdog(ctx context.Context) {
+	every, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || every <= 0 {
+		return
+	}
+	tick := time.NewTicker(every / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			e.ping(ctx, every/2)
+		}
+	}
+}
+
+func (e *Env) ping(ctx context.Context, within time.Duration) {
+	e.mu.Lock()
+	probes := make(map[string]func(context.Context) error, len(e.probes))
+	for name, ask := range e.probes {
+		probes[name] = ask
+	}
+	e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for name, ask := range probes {
+		if err := ask(ctx); err != nil {
+			e.Status(name + " does not answer")
+			e.Log.Error("a probe does not answer", "op", "unit.watchdog", "probe", name, "err", err)
+			return // no ping: systemd restarts the daemon when this lasts
+		}
+	}
+	e.notify("WATCHDOG=1")
+}
