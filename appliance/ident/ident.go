@@ -47,6 +47,8 @@ type (
 	Command   string // a command of the central site
 	Grant     string // a join grant
 	Event     string // a fact reported by the gateway
+	// Restriction is a dated limit on a person, an inmate or a pair.
+	Restriction string
 )
 
 func (Facility) prefix() string  { return "f" }
@@ -73,6 +75,8 @@ func (Check) prefix() string     { return "ck" }
 func (Command) prefix() string   { return "cmd" }
 func (Grant) prefix() string     { return "g" }
 func (Event) prefix() string     { return "ev" }
+
+func (Restriction) prefix() string { return "rs" }
 
 // Seat names a place in a call: "v1" to "v4" visitors, "i1" and "i2" inmates, "s1" support.
 type Seat string
