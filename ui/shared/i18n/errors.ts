@@ -1,0 +1,68 @@
+// From a code of the server, with its parameters, to words. The server never
+// sends prose to a page; a code that is not known here reads as "fault".
+import { both, date, time, type Style } from '../lib/time.ts';
+import { money } from '../lib/money.ts';
+import { catalogue, i18n } from './index.svelte.ts';
+import en from './errors.en.ts';
+
+export const copy = catalogue(
+  { e: en },
+  {
+    cy: async () => ({ default: { e: (await import('./errors.cy.ts')).default } }),
+    es: async () => ({ default: { e: (await import('./errors.es.ts')).default } }),
+  },
+);
+
+export type Code = keyof typeof en;
+export type Params = Record<string, unknown>;
+
+/** Where the words stand: whose clock and which words for the place. */
+export interface Place {
+  zone: string;
+  /** "prison" or "jail": the number in its own words. */
+  number?: string;
+  h24?: boolean;
+}
+
+let place: Place = { zone: 'UTC' };
+/** Set once, when the facility is known. */
+export function standAt(p: Place) {
+  place = p;
+}
+
+/** Codes of the rooms that read the same as a copy code. */
+const alias: Record<string, Code> = {
+  unauthenticated: 'auth.signedOut',
+  booking_over: 'call.ended',
+  call_over: 'call.ended',
+  time_up: 'call.ended',
+  elsewhere: 'call.elsewhere',
+  no_recorder: 'call.cannotRecord',
+  too_early: 'call.early',
+};
+
+export function known(code: string): code is Code {
+  return code in en;
+}
+
+function words(value: unknown, key: string): string {
+  const style: Style = { tag: i18n.tag, h24: place.h24 ?? false };
+  if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value)) {
+    const at = new Date(value);
+    return key === 'date' || key === 'until' ? date(at, place.zone, style) : time(at, place.zone, style);
+  }
+  if (value && typeof value === 'object' && 'amount' in value && 'currency' in value) return money(value as { amount: number; currency: string });
+  return String(value ?? '');
+}
+
+/** The words of a code. Parameters that are instants or money are put in words here. */
+export function say(code: string, params: Params = {}): string {
+  const key: Code = known(code) ? code : (alias[code] ?? 'fault');
+  const text = copy.e[key] as unknown;
+  if (typeof text === 'string') return text;
+  const p: Record<string, string> = { number: place.number ?? '' };
+  for (const [k, v] of Object.entries(params)) p[k] = words(v, k);
+  return (text as (p: Record<string, string>) => string)(p);
+}
+
+export { both };
