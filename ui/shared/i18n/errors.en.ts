@@ -87,7 +87,7 @@ export default {
   'field.required': 'Fill this in.',
   'field.invalid': 'Check this and type it again.',
   'field.phone': 'Type a phone number, like 07700 900123.',
-  'field.email': 'Type an email address, like ann@example.com.',
+  'field.email': 'Type your email address in full. It has an @ in it.',
   'field.pin': 'Type a PIN of 6 numbers. Do not use your date of birth or 123456.',
   'field.pinSame': 'The 2 PINs are not the same. Type the PIN again.',
   'field.code': 'Type the 6 numbers of the code.',

@@ -1,0 +1,51 @@
+// Gzip bytes of each entry's first load, from a real build. budgets.json holds
+// the only numbers (KB without fonts).
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { build } from 'vite';
+import { closure, surfaces, type Manifest } from '../../build/doors.ts';
+import budgets from '../../budgets.json' with { type: 'json' };
+
+let out = '';
+let manifest: Manifest = {};
+beforeAll(async () => {
+  out = mkdtempSync(join(tmpdir(), 'ui-'));
+  await build({ logLevel: 'error', mode: 'production', build: { outDir: out, emptyOutDir: true } });
+  manifest = JSON.parse(readFileSync(join(out, '.vite/manifest.json'), 'utf8')) as Manifest;
+}, 120_000);
+afterAll(() => rmSync(out, { recursive: true, force: true }));
+
+const weigh = (files: string[]) =>
+  files.filter((f) => !f.endsWith('.woff2')).reduce((n, f) => n + gzipSync(readFileSync(join(out, f)), { level: 9 }).length, 0) / 1024;
+
+describe.each(surfaces)('%s', (surface) => {
+  test('first load', () => {
+    const files = closure(manifest, `${surface}/index.html`, false);
+    const kb = weigh([...files, `${surface}/index.html`]);
+    expect(kb).toBeGreaterThan(5);
+    expect(kb).toBeLessThanOrEqual(budgets.first[surface]);
+  });
+
+  test('each further route', () => {
+    const first = new Set(closure(manifest, `${surface}/index.html`, false));
+    for (const [key, chunk] of Object.entries(manifest)) {
+      if (!key.startsWith(`${surface}/routes/`)) continue;
+      const own = closure(manifest, key, false).filter((f) => !first.has(f));
+      const limit = /call|visit-room|device|monitor/.test(key) ? Math.max(budgets.call, budgets.route[surface]) : budgets.route[surface];
+      expect(weigh(own), chunk.file).toBeLessThanOrEqual(limit);
+    }
+  });
+
+  test('a door has nothing of another surface', () => {
+    const files = JSON.parse(readFileSync(join(out, surface, 'files.json'), 'utf8')) as string[];
+    for (const other of surfaces) {
+      if (other === surface) continue;
+      const theirs = (manifest[`${other}/index.html`] as { file: string }).file;
+      expect(files).not.toContain(theirs);
+    }
+    expect(files.some((f) => f.endsWith('.woff2'))).toBe(true);
+  });
+});
