@@ -24,6 +24,7 @@ type Manifest struct {
 	Segments     []Part          `json:"segments"`
 	Tracks       []TrackInfo     `json:"tracks"`
 	Counts       Counts          `json:"counts"`
+	CountedFrom  uint32          `json:"counted_from"` // first segment that tracks, counts and pauses cover; 0 for none: a later run cannot read what an earlier one wrote
 	Pauses       []Span          `json:"pauses"`
 	Gaps         []Span          `json:"gaps"`
 	Start        time.Time       `json:"start"`

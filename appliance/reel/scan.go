@@ -35,6 +35,7 @@ type Segment struct {
 	Header Header
 	First  Link // L0
 	Last   Link // after the last whole chunk
+	Before Link // before it
 	Chunks uint32
 	Bytes  int64  // header and whole chunks
 	Rest   int64  // bytes behind them
@@ -103,7 +104,7 @@ func Scan(r io.Reader, key *DataKey, visit func(Chunk) error) (Segment, error) {
 			c.Plain = plain
 		}
 		copy(tag[:], sealed[len(sealed)-tagSize:])
-		s.Last, s.Chunks, s.Bytes = link, head.index, s.Bytes+int64(total)
+		s.Before, s.Last, s.Chunks, s.Bytes = s.Last, link, head.index, s.Bytes+int64(total)
 		s.Final, s.EndMS = head.flags&Final != 0, head.wall
 		if head.flags&Gap != 0 {
 			s.Gaps = append(s.Gaps, head.index)
@@ -259,4 +260,35 @@ func segmentsOf(folder string) ([]uint32, error) {
 	}
 	slices.Sort(out)
 	return out, nil
+}
+
+// Survey scans a recording's readable segments without their keys, in order. It returns NotFound when there is none.
+func Survey(folder string) ([]Segment, error) {
+	numbers, err := segmentsOf(folder)
+	if err != nil {
+		return nil, err
+	}
+	var out []Segment
+	for _, n := range numbers {
+		s, err := scanFile(filepath.Join(folder, SegmentName(n)), nil, nil)
+		if fault.Is(err, fault.Invalid) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	if out == nil {
+		return nil, fault.New("reel.Survey", fault.NotFound, "Nothing of this recording became durable.").WithCode("recording_empty")
+	}
+	return out, nil
+}
+
+// NextSegment returns the number that the next segment of a folder must have: also after one whose header is torn.
+func NextSegment(folder string) (uint32, error) {
+	numbers, err := segmentsOf(folder)
+	if err != nil {
+		return 0, err
+	}
+	return numbers[len(numbers)-1] + 1, nil
 }

@@ -205,6 +205,8 @@ func (v *verifier) place(n uint32, s Segment) {
 		v.damage(n, 0, "it comes after the final chunk")
 	case n > 1 && v.last == nil:
 		v.damage(n, 0, "the segment before it is missing")
+	case n > 1 && bytes.Equal(h.Prev, v.last.Before[:]) && v.last.Chunks > 0:
+		v.gap(v.last.Header.Segment, v.last.Chunks, "a chunk that the disk did not confirm; the next segment holds it again")
 	case n > 1 && !bytes.Equal(h.Prev, v.last.Last[:]):
 		v.damage(v.last.Header.Segment, v.last.Chunks+1, "the next segment continues another chain")
 	}

@@ -3,6 +3,7 @@ package reel
 import (
 	"crypto/cipher"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -122,7 +123,10 @@ func (w *Writer) Append(at linkspec.Instant, flags Flags, records []Record) erro
 	return nil
 }
 
+// fail makes the writer refuse everything. What the failed write left is cut off, because nobody was told of it and the
+// next segment continues the link before it; when even that fails, a verifier knows the case.
 func (w *Writer) fail(what string, err error) error {
+	err = errors.Join(err, w.file.Truncate(w.size))
 	w.failed = fault.New("reel.Append", fault.Unavailable, "The recording cannot be written.").WithCode("recorder_disk").Because(fmt.Errorf("%s: %w", what, err))
 	return w.failed
 }
