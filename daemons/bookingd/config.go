@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sallyport/appliance/linkspec"
+)
+
+// config is bookingd.toml. Every key has a default that fits the evaluation; the appliance writes its own file from
+// site.toml. Secrets are never in it: they are credential files.
+type config struct {
+	State       string      `toml:"state"`        // folder of the database and the sealed blobs
+	Recordings  string      `toml:"recordings"`   // folder of sealed recordings, written by gatewayd
+	Credentials string      `toml:"credentials"`  // folder of secrets; empty: $CREDENTIALS_DIRECTORY
+	MakeSecrets bool        `toml:"make_secrets"` // make missing credentials: for the evaluation only
+	Visitor     doorConfig  `toml:"visitor"`
+	Kiosk       doorConfig  `toml:"kiosk"`
+	Staff       doorConfig  `toml:"staff"`
+	Setup       doorConfig  `toml:"setup"`
+	Link        linkConfig  `toml:"link"`
+	SMTP        smtpConfig  `toml:"smtp"`
+	Media       mediaConfig `toml:"media"`
+	Claim       string      `toml:"claim_file"` // where the first administrator's claim code is written on first start
+}
+
+// doorConfig is one door.
+type doorConfig struct {
+	Listen string `toml:"listen"` // host:port; a socket that systemd hands over by the door's name comes first
+	Origin string `toml:"origin"` // as browsers see it: https://visits.example.org
+}
+
+// linkConfig is the unix socket and who may ask what on it.
+type linkConfig struct {
+	Socket    string   `toml:"socket"`
+	Gateway   []uint32 `toml:"gateway_uids"`
+	Sync      []uint32 `toml:"sync_uids"`
+	Operators []uint32 `toml:"operator_uids"`
+}
+
+// smtpConfig is the mail relay of the facility.
+type smtpConfig struct {
+	Host string `toml:"host"`
+	Port int    `toml:"port"`
+	TLS  string `toml:"tls"` // required, none (loopback only)
+	From string `toml:"from"`
+	Name string `toml:"name"` // HELO and Message-ID; the facility's mail domain
+}
+
+// mediaConfig is where browsers find gatewayd.
+type mediaConfig struct {
+	Visitor string   `toml:"visitor"` // wss address of signaling for each door
+	Kiosk   string   `toml:"kiosk"`
+	Staff   string   `toml:"staff"`
+	Relay   []string `toml:"relay"` // turn: and turns: addresses, told to visitors only
+}
+
+func defaults() config {
+	me := uint32(os.Getuid())
+	return config{
+		State: "state/booking", Recordings: "state/gateway/recordings",
+		Visitor: doorConfig{Listen: "127.0.0.1:8080", Origin: "http://localhost:8080"},
+		Kiosk:   doorConfig{Listen: "127.0.0.1:8081", Origin: "http://localhost:8081"},
+		Staff:   doorConfig{Listen: "127.0.0.1:8082", Origin: "http://localhost:8082"},
+		Setup:   doorConfig{Listen: "127.0.0.1:8083", Origin: "http://localhost:8083"},
+		Link:    linkConfig{Socket: filepath.Join("state", linkspec.Socket), Gateway: []uint32{me}, Sync: []uint32{me}, Operators: []uint32{me}},
+		SMTP:    smtpConfig{Host: "127.0.0.1", Port: 8025, TLS: "none", From: "visits@localhost", Name: "localhost"},
+		Media: mediaConfig{
+			Visitor: "ws://localhost:8090/signal", Kiosk: "ws://localhost:8090/signal", Staff: "ws://localhost:8090/signal",
+			Relay: []string{"turn:localhost:13478?transport=udp", "turn:localhost:13478?transport=tcp"},
+		},
+	}
+}
+
+// Validate names the first key that is wrong and what it should be.
+func (c config) Validate() error {
+	for _, k := range []struct{ name, value string }{
+		{"state", c.State}, {"recordings", c.Recordings}, {"link.socket", c.Link.Socket}, {"smtp.host", c.SMTP.Host}, {"smtp.from", c.SMTP.From},
+	} {
+		if k.value == "" {
+			return wrong(k.name, "must not be empty")
+		}
+	}
+	for _, d := range []struct {
+		name string
+		door doorConfig
+	}{{"visitor", c.Visitor}, {"kiosk", c.Kiosk}, {"staff", c.Staff}, {"setup", c.Setup}} {
+		if err := d.door.validate(d.name); err != nil {
+			return err
+		}
+	}
+	for _, l := range []struct {
+		name string
+		uids []uint32
+	}{{"link.gateway_uids", c.Link.Gateway}, {"link.sync_uids", c.Link.Sync}, {"link.operator_uids", c.Link.Operators}} {
+		if len(l.uids) == 0 {
+			return wrong(l.name, "must name at least one uid")
+		}
+	}
+	if c.SMTP.Port < 1 || c.SMTP.Port > 65535 {
+		return wrong("smtp.port", "must be a port between 1 and 65535")
+	}
+	if c.SMTP.TLS != "required" && c.SMTP.TLS != "none" {
+		return wrong("smtp.tls", `must be "required" or "none"`)
+	}
+	if c.SMTP.TLS == "none" && !loopback(c.SMTP.Host) {
+		return wrong("smtp.tls", `may be "none" only when smtp.host is this machine`)
+	}
+	return c.Media.validate()
+}
+
+func (d doorConfig) validate(name string) error {
+	if _, _, err := net.SplitHostPort(d.Listen); err != nil {
+		return wrong(name+".listen", "must be host:port")
+	}
+	u, err := url.Parse(d.Origin)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" {
+		return wrong(name+".origin", "must be an origin such as https://visits.example.org, without a path")
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		return wrong(name+".origin", "must be https: browsers give no camera to a plain page")
+	}
+	return nil
+}
+
+func (m mediaConfig) validate() error {
+	for _, s := range []struct{ name, value string }{{"media.visitor", m.Visitor}, {"media.kiosk", m.Kiosk}, {"media.staff", m.Staff}} {
+		u, err := url.Parse(s.value)
+		if err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss" {
+			return wrong(s.name, "must be a ws or wss address")
+		}
+		if u.Scheme == "ws" && !loopback(u.Hostname()) {
+			return wrong(s.name, "must be wss on any machine but this one")
+		}
+	}
+	for _, r := range m.Relay {
+		if !strings.HasPrefix(r, "turn:") && !strings.HasPrefix(r, "turns:") {
+			return wrong("media.relay", "must list turn: or turns: addresses")
+		}
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// wrong is a mistake in the configuration: the program exits 78 and is not restarted.
+func wrong(key, what string) error { return fmt.Errorf("%s %s", key, what) }
