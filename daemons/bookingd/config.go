@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -9,6 +8,7 @@ import (
 	"strings"
 
 	"sallyport/appliance/linkspec"
+	"sallyport/appliance/unit"
 )
 
 // config is bookingd.toml. Every key has a default that fits the evaluation; the appliance writes its own file from
@@ -36,10 +36,10 @@ type doorConfig struct {
 
 // linkConfig is the unix socket and who may ask what on it.
 type linkConfig struct {
-	Socket    string   `toml:"socket"`
-	Gateway   []uint32 `toml:"gateway_uids"`
-	Sync      []uint32 `toml:"sync_uids"`
-	Operators []uint32 `toml:"operator_uids"`
+	Listen    string `toml:"listen"`
+	Gateway   []int  `toml:"gateway_uids"`
+	Sync      []int  `toml:"sync_uids"`
+	Operators []int  `toml:"operator_uids"`
 }
 
 // smtpConfig is the mail relay of the facility.
@@ -60,14 +60,14 @@ type mediaConfig struct {
 }
 
 func defaults() config {
-	me := uint32(os.Getuid())
+	me := os.Getuid()
 	return config{
 		State: "state/booking", Recordings: "state/gateway/recordings",
 		Visitor: doorConfig{Listen: "127.0.0.1:8080", Origin: "http://localhost:8080"},
 		Kiosk:   doorConfig{Listen: "127.0.0.1:8081", Origin: "http://localhost:8081"},
 		Staff:   doorConfig{Listen: "127.0.0.1:8082", Origin: "http://localhost:8082"},
 		Setup:   doorConfig{Listen: "127.0.0.1:8083", Origin: "http://localhost:8083"},
-		Link:    linkConfig{Socket: filepath.Join("state", linkspec.Socket), Gateway: []uint32{me}, Sync: []uint32{me}, Operators: []uint32{me}},
+		Link:    linkConfig{Listen: "unix:" + filepath.Join("state", linkspec.Socket), Gateway: []int{me}, Sync: []int{me}, Operators: []int{me}},
 		SMTP:    smtpConfig{Host: "127.0.0.1", Port: 8025, TLS: "none", From: "visits@localhost", Name: "localhost"},
 		Media: mediaConfig{
 			Visitor: "ws://localhost:8090/signal", Kiosk: "ws://localhost:8090/signal", Staff: "ws://localhost:8090/signal",
@@ -79,10 +79,10 @@ func defaults() config {
 // Validate names the first key that is wrong and what it should be.
 func (c config) Validate() error {
 	for _, k := range []struct{ name, value string }{
-		{"state", c.State}, {"recordings", c.Recordings}, {"link.socket", c.Link.Socket}, {"smtp.host", c.SMTP.Host}, {"smtp.from", c.SMTP.From},
+		{"state", c.State}, {"recordings", c.Recordings}, {"link.listen", c.Link.Listen}, {"smtp.host", c.SMTP.Host}, {"smtp.from", c.SMTP.From},
 	} {
 		if k.value == "" {
-			return wrong(k.name, "must not be empty")
+			return unit.BadSetting(k.name, "must not be empty")
 		}
 	}
 	for _, d := range []struct {
@@ -95,34 +95,34 @@ func (c config) Validate() error {
 	}
 	for _, l := range []struct {
 		name string
-		uids []uint32
+		uids []int
 	}{{"link.gateway_uids", c.Link.Gateway}, {"link.sync_uids", c.Link.Sync}, {"link.operator_uids", c.Link.Operators}} {
 		if len(l.uids) == 0 {
-			return wrong(l.name, "must name at least one uid")
+			return unit.BadSetting(l.name, "must name at least one uid")
 		}
 	}
 	if c.SMTP.Port < 1 || c.SMTP.Port > 65535 {
-		return wrong("smtp.port", "must be a port between 1 and 65535")
+		return unit.BadSetting("smtp.port", "must be a port between 1 and 65535")
 	}
 	if c.SMTP.TLS != "required" && c.SMTP.TLS != "none" {
-		return wrong("smtp.tls", `must be "required" or "none"`)
+		return unit.BadSetting("smtp.tls", `must be "required" or "none"`)
 	}
 	if c.SMTP.TLS == "none" && !loopback(c.SMTP.Host) {
-		return wrong("smtp.tls", `may be "none" only when smtp.host is this machine`)
+		return unit.BadSetting("smtp.tls", `may be "none" only when smtp.host is this machine`)
 	}
 	return c.Media.validate()
 }
 
 func (d doorConfig) validate(name string) error {
 	if _, _, err := net.SplitHostPort(d.Listen); err != nil {
-		return wrong(name+".listen", "must be host:port")
+		return unit.BadSetting(name+".listen", "must be host:port")
 	}
 	u, err := url.Parse(d.Origin)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" {
-		return wrong(name+".origin", "must be an origin such as https://visits.example.org, without a path")
+		return unit.BadSetting(name+".origin", "must be an origin such as https://visits.example.org, without a path")
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		return wrong(name+".origin", "must be https: browsers give no camera to a plain page")
+		return unit.BadSetting(name+".origin", "must be https: browsers give no camera to a plain page")
 	}
 	return nil
 }
@@ -131,15 +131,15 @@ func (m mediaConfig) validate() error {
 	for _, s := range []struct{ name, value string }{{"media.visitor", m.Visitor}, {"media.kiosk", m.Kiosk}, {"media.staff", m.Staff}} {
 		u, err := url.Parse(s.value)
 		if err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss" {
-			return wrong(s.name, "must be a ws or wss address")
+			return unit.BadSetting(s.name, "must be a ws or wss address")
 		}
 		if u.Scheme == "ws" && !loopback(u.Hostname()) {
-			return wrong(s.name, "must be wss on any machine but this one")
+			return unit.BadSetting(s.name, "must be wss on any machine but this one")
 		}
 	}
 	for _, r := range m.Relay {
 		if !strings.HasPrefix(r, "turn:") && !strings.HasPrefix(r, "turns:") {
-			return wrong("media.relay", "must list turn: or turns: addresses")
+			return unit.BadSetting("media.relay", "must list turn: or turns: addresses")
 		}
 	}
 	return nil
@@ -149,6 +149,3 @@ func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
-
-// wrong is a mistake in the configuration: the program exits 78 and is not restarted.
-func wrong(key, what string) error { return fmt.Errorf("%s %s", key, what) }
