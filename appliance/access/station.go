@@ -18,7 +18,7 @@ const enrolmentTTL = 15 * time.Minute
 
 // NewEnrolment makes the code that turns one device into a station. Codes made before for the same station end.
 func (a *Access) NewEnrolment(tx *store.Tx, by ident.Actor, station ident.Station) (code string, expires time.Time, err error) {
-	if _, err := a.station(tx, station); err != nil {
+	if _, err := a.Facility.Station(tx, station); err != nil {
 		return "", time.Time{}, err
 	}
 	code, expires = ident.Reference()+"-"+ident.Digits(2), tx.Now().Add(enrolmentTTL)
@@ -80,8 +80,8 @@ func (a *Access) Device(ctx context.Context, secret string) (facility.Station, e
 		if err != nil {
 			return facility.Station{}, err
 		}
-		st, err := a.station(tx, id)
-		if err == nil && st.State != "ready" {
+		st, err := a.Facility.Station(tx, id)
+		if err == nil && st.State != facility.Ready {
 			return facility.Station{}, fault.New("access.Device", fault.Forbidden, "This device is out of use.").WithCode("device.disabled")
 		}
 		return st, err
@@ -111,19 +111,6 @@ func (a *Access) revoke(tx *store.Tx, station ident.Station) error {
 		return err
 	}
 	return tx.Exec(`UPDATE session SET ended_at = ? WHERE station = ? AND ended_at IS NULL`, store.Ms(tx.Now()), station)
-}
-
-func (a *Access) station(tx *store.Tx, id ident.Station) (facility.Station, error) {
-	all, err := a.Facility.Stations(tx)
-	if err != nil {
-		return facility.Station{}, err
-	}
-	for _, s := range all {
-		if s.ID == id {
-			return s, nil
-		}
-	}
-	return facility.Station{}, fault.New("access.station", fault.NotFound, "There is no such station.").WithCode("not_found")
 }
 
 // typed brings a code that people type into one form.

@@ -82,6 +82,13 @@ func (p *People) RequestContact(tx *store.Tx, by ident.Actor, v ident.Visitor, l
 	for _, r := range restrictions {
 		fits = fits && !(r.Code == NoContact && r.On(today))
 	}
+	if fits && had && old.State == Ended { // the inmate is here again: the facility looks once more, nobody else is asked
+		c, err := p.step(tx, by, "contact.reopen", old, AwaitingFacility, "")
+		if err != nil {
+			return Contact{}, err
+		}
+		return c, p.openContactCase(tx, c)
+	}
 	if fits && had && old.State != Declined && old.State != Rejected && old.State != Unanswered {
 		// Only somebody who knows the inmate's details gets this far, and the contact is on the asker's own list.
 		return Contact{}, fault.New(op, fault.Conflict, "This person is on your list already.").WithCode("contact.exists")
@@ -190,7 +197,14 @@ func (p *People) toFacility(tx *store.Tx, by ident.Actor, event string, c Contac
 	if err != nil {
 		return Contact{}, err
 	}
-	return c, p.openCase(tx, CaseItem{Kind: "contact", Item: string(c.ID), Hash: hashOf(string(c.ID), string(c.Visitor), string(c.Inmate), c.Relationship), Submitter: string(c.Visitor)})
+	return c, p.openContactCase(tx, c)
+}
+
+func (p *People) openContactCase(tx *store.Tx, c Contact) error {
+	return p.openCase(tx, CaseItem{
+		Kind: "contact", Item: string(c.ID), Submitter: string(c.Visitor),
+		Hash: hashOf(string(c.ID), string(c.Visitor), string(c.Inmate), c.Relationship),
+	})
 }
 
 // AcceptContact accepts a request on behalf of the side that was asked; NotFound when it is not theirs.

@@ -121,8 +121,10 @@ CREATE TABLE roster_import (
   source      TEXT NOT NULL,
   file_hash   TEXT NOT NULL,
   whole       INTEGER NOT NULL CHECK (whole IN (0, 1)),
-  state       TEXT NOT NULL CHECK (state IN ('running','done','refused','failed')),
+  state       TEXT NOT NULL CHECK (state IN ('running','done','refused')),
   reason      TEXT NOT NULL DEFAULT '',
+  in_custody  INTEGER NOT NULL DEFAULT 0,     -- before the file
+  leaving     INTEGER NOT NULL DEFAULT 0,     -- how many the file takes out
   rows        INTEGER NOT NULL DEFAULT 0,
   handled     INTEGER NOT NULL DEFAULT 0,
   added       INTEGER NOT NULL DEFAULT 0,
