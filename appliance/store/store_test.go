@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"io/fs"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -105,3 +106,5 @@ func TestValuesComeBack(t *testing.T) {
 		t.Errorf("came back as %+v", r)
 	}
 }
+
+func oneRoom(sql string) []fs.FS { return []fs.FS{schema(sql)} }

@@ -221,6 +221,9 @@ func (g *group) finish() {
 		g.failed = fault.New("store.Update", fault.Internal, "A function ended the writer's goroutine.")
 		_ = g.db.writer.run("ROLLBACK")
 	}
+	if g.failed == nil && g.wrote {
+		g.db.tellChanged() // first: whoever is answered may look at once whether it was told
+	}
 	for _, m := range g.members {
 		switch {
 		case m.err != nil:
@@ -230,9 +233,6 @@ func (g *group) finish() {
 		default:
 			m.r.answer(nil)
 		}
-	}
-	if g.failed == nil && g.wrote {
-		g.db.tellChanged()
 	}
 }
 
