@@ -8,4 +8,6 @@
 // that is not in the table of types below can leave a site: [Record.Check] refuses it.
 package record
 
-//go:generate protoc --go_out=. --go_opt=paths=source_relative record.proto
+// The file is compiled from the module's root: etcd registers a record.proto of its own.
+//
+//go:generate sh -c "cd ../.. && protoc --go_out=. --go_opt=paths=source_relative appliance/record/record.proto"
