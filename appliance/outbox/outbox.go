@@ -2,7 +2,9 @@ package outbox
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,10 +18,10 @@ import (
 
 // Options say who this site is.
 type Options struct {
-	Site   ident.Facility
-	Party  *vault.Party // signs and opens for this site
-	Centre vault.Peer   // whom records are sealed for, and whose commands are obeyed
-	Guard  string       // path of the incarnation file: outside the database and every backup of it
+	Site   ident.Facility // empty: the one that the database was founded with, or a fresh one
+	Party  *vault.Party   // signs and opens for this site
+	Centre vault.Peer     // whom records are sealed for, and whose commands are obeyed; empty until commissioning
+	Guard  string         // path of the incarnation file: outside the database and every backup of it
 	Log    *slog.Logger
 }
 
@@ -51,28 +53,43 @@ type local struct {
 	bytes int
 }
 
-// Open readies the outbox of a site and compares the database with the guard outside it: an older or copied database
-// is put into recovery before anybody reads from it. The writer of db must be serving.
-func Open(ctx context.Context, db *store.DB, opts Options) (*Outbox, error) {
-	if _, err := ident.Parse[ident.Facility](string(opts.Site)); err != nil {
-		return nil, err
+// New returns the outbox of a site. [Outbox.Begin] has to be called before the first record.
+func New(opts Options) (*Outbox, error) {
+	if opts.Site != "" {
+		if _, err := ident.Parse[ident.Facility](string(opts.Site)); err != nil {
+			return nil, err
+		}
 	}
-	if opts.Party == nil {
-		return nil, fault.New("outbox.Open", fault.Invalid, "The site has no signing secret.")
+	if opts.Party == nil || opts.Guard == "" {
+		return nil, fault.New("outbox.New", fault.Invalid, "The site needs a signing secret and a place for its incarnation file.")
 	}
 	log := opts.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	o := &Outbox{
+	return &Outbox{
 		site: string(opts.Site), party: opts.Party, centre: opts.Centre, guard: opts.Guard, log: log,
 		keys: map[string]*vault.DataKey{},
-	}
-	if err := o.compare(ctx, db); err != nil {
-		return nil, err
-	}
-	return o, nil
+	}, nil
 }
+
+// Begin compares the database with the guard outside it, before anybody reads from it: an older or copied database is
+// put into recovery. On a first start it founds the site. The writer of db must be serving.
+func (o *Outbox) Begin(ctx context.Context, db *store.DB) error {
+	if err := o.compare(ctx, db); err != nil {
+		return err
+	}
+	if len(o.centre.Wrap) == 0 {
+		return nil
+	}
+	if err := db.Update(ctx, o.wrapToCentre); err != nil {
+		return fmt.Errorf("wrap data keys to the centre: %w", err)
+	}
+	return nil
+}
+
+// Site returns the id under which the centre knows this site; it is fixed at the first start.
+func (o *Outbox) Site() ident.Facility { return ident.Facility(o.site) }
 
 // Put writes the record's new version beside the fact, in the caller's transaction. It returns Invalid for what may not
 // leave the site ([record.Record.Check]) and for more than 100 records or 1 MiB in one transaction.
@@ -108,16 +125,16 @@ func (o *Outbox) Drop(tx *store.Tx, k record.Key) error {
 
 // put seals one version and adds it to the history.
 func (o *Outbox) put(tx *store.Tx, r record.Record, body []byte, deleted bool) error {
-	key, err := o.siteKey(tx)
-	if err != nil {
-		return err
-	}
 	var epoch uint64
 	if err := tx.Row(`SELECT epoch FROM sync_state`).Scan(&epoch); err != nil {
-		return err
+		return fault.New("outbox.Put", fault.Internal, "The outbox has not begun.").Because(err)
 	}
 	if r.Type.Custodial() {
 		epoch = max(r.Custody, 1)
+	}
+	key, err := o.siteKey(tx)
+	if err != nil {
+		return err
 	}
 	path := r.Path(record.SitePrefix(o.site))
 	ver, err := nextVersion(tx, path)
@@ -223,29 +240,71 @@ func (o *Outbox) newSiteKey(tx *store.Tx, quarter string) (*vault.DataKey, error
 	if err != nil {
 		return nil, err
 	}
+	if err := o.publish(tx, key, quarter); err != nil {
+		return nil, err
+	}
+	o.keep(key)
+	return key, nil
+}
+
+// publish wraps a data key to this site and to the centre, keeps it and sends it ahead of what it seals.
+func (o *Outbox) publish(tx *store.Tx, key *vault.DataKey, quarter string) error {
 	readers := []vault.Peer{o.party.Peer()}
 	if len(o.centre.Wrap) > 0 {
 		readers = append(readers, o.centre)
 	}
 	wrap, err := key.Wrap(quarter, readers...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	raw, err := record.Marshal(wrap)
 	if err != nil {
-		return nil, fault.New("outbox.Put", fault.Internal, "The data key cannot be encoded.").Because(err)
+		return fault.New("outbox.Put", fault.Internal, "The data key cannot be encoded.").Because(err)
 	}
-	if err := tx.Exec(`INSERT INTO sync_key (id, side, quarter, wrapped, at) VALUES (?, 'site', ?, ?, ?)`, key.ID, quarter, raw, tx.Now()); err != nil {
-		return nil, err
+	if err := tx.Exec(`INSERT INTO sync_key (id, side, quarter, wrapped, at) VALUES (?, 'site', ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET wrapped = excluded.wrapped`, key.ID, quarter, raw, tx.Now()); err != nil {
+		return err
 	}
 	path := record.KeyOf(record.TypeKey, key.ID).Path(record.SitePrefix(o.site))
-	e := &record.Envelope{Major: record.Major, Minor: record.Minor, Type: string(record.TypeKey), Id: key.ID, Owner: o.site, Epoch: 1, Ver: 1, Sealed: raw}
-	o.party.SignRecord(path, e)
-	if err := o.add(tx, path, e); err != nil {
-		return nil, err
+	ver, err := nextVersion(tx, path)
+	if err != nil {
+		return err
 	}
-	o.keep(key)
-	return key, nil
+	e := &record.Envelope{Major: record.Major, Minor: record.Minor, Type: string(record.TypeKey), Id: key.ID, Owner: o.site, Epoch: 1, Ver: ver, Sealed: raw}
+	o.party.SignRecord(path, e)
+	return o.add(tx, path, e)
+}
+
+// wrapToCentre makes the site's data keys readable for a centre that was not known when they were made.
+func (o *Outbox) wrapToCentre(tx *store.Tx) error {
+	type kept struct {
+		id, quarter string
+		wrapped     []byte
+	}
+	all, err := store.All(tx, func(r *store.Rows) (k kept, err error) {
+		err = r.Scan(&k.id, &k.quarter, &k.wrapped)
+		return k, err
+	}, `SELECT id, quarter, wrapped FROM sync_key WHERE side = 'site'`)
+	if err != nil {
+		return err
+	}
+	for _, k := range all {
+		wrap := &record.KeyWrap{}
+		if err := record.Decode(k.wrapped, wrap); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(wrap.GetTo(), func(w *record.Wrapped) bool { return w.GetReader() == o.centre.Fingerprint() }) {
+			continue
+		}
+		key, err := o.unwrap(k.id, k.wrapped)
+		if err != nil {
+			return err
+		}
+		if err := o.publish(tx, key, k.quarter); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unwrap opens a data key once and keeps it: opening costs more than sealing a thousand records.

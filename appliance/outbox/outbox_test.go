@@ -43,8 +43,11 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) open() *outbox.Outbox {
 	b.t.Helper()
-	out, err := outbox.Open(b.t.Context(), b.db, b.options)
+	out, err := outbox.New(b.options)
 	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := out.Begin(b.t.Context(), b.db); err != nil {
 		b.t.Fatal(err)
 	}
 	return out

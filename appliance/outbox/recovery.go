@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sallyport/appliance/fault"
+	"sallyport/appliance/ident"
 	"sallyport/appliance/store"
 )
 
@@ -59,8 +60,13 @@ func (o *Outbox) compare(ctx context.Context, db *store.DB) error {
 			return o.born(tx, g, CauseRestored)
 		case err != nil:
 			return err
-		case site != o.site:
-			return fault.New("outbox.Open", fault.Invalid, "The database belongs to another facility than the configuration names.").WithCode("sync.site")
+		case site == "":
+			return fault.New("outbox.Begin", fault.Internal, "The database names no site.")
+		case o.site != "" && site != o.site:
+			return fault.New("outbox.Begin", fault.Invalid, "The database belongs to another facility than the configuration names.").WithCode("sync.site")
+		}
+		o.site = site
+		switch {
 		case mode == "recovery":
 			g.Incarnation, g.Mode, g.Epoch = id, mode, epoch
 			return nil
@@ -75,7 +81,7 @@ func (o *Outbox) compare(ctx context.Context, db *store.DB) error {
 		return fmt.Errorf("compare database with its guard: %w", err)
 	}
 	if g.Mode == "recovery" {
-		o.log.Warn("replication is in recovery; visits go on", "op", "outbox.Open")
+		o.log.Warn("replication is in recovery; visits go on", "op", "outbox.Begin")
 	}
 	o.floor = g
 	return writeGuard(o.guard, g)
@@ -96,6 +102,9 @@ func (o *Outbox) firstGuard(ctx context.Context, db *store.DB, fresh []byte) (g 
 }
 
 func (o *Outbox) born(tx *store.Tx, g guard, cause string) error {
+	if o.site == "" {
+		o.site = string(ident.New[ident.Facility]())
+	}
 	return tx.Exec(`INSERT INTO sync_state (one, site, incarnation, mode, cause, epoch, chain) VALUES (1, ?, ?, ?, ?, ?, zeroblob(32))`,
 		o.site, g.Incarnation, g.Mode, cause, g.Epoch)
 }
@@ -145,9 +154,6 @@ func (o *Outbox) raise(epoch uint64, seq int64, now time.Time) error {
 }
 
 func readGuard(path string) (g guard, found bool, err error) {
-	if path == "" {
-		return guard{}, false, fault.New("outbox.Open", fault.Invalid, "No place is named for the incarnation file.")
-	}
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return guard{}, false, nil
