@@ -82,7 +82,6 @@ type Deps struct {
 	Policy   *policy.Policy
 	Facility *facility.Facilities
 	Hasher   *vault.Hasher
-	Phone    func(number, country string) (e164 string, err error)
 	Key      []byte // 32 bytes; seals the secrets of second factors
 	Issuer   string // name in an authenticator
 }

@@ -29,7 +29,7 @@ func (a *Access) SignInVisitor(ctx context.Context, number, pin, browser string)
 	if err != nil {
 		return Entry{}, err
 	}
-	phone, err := a.phone(ctx, number)
+	phone, err := a.e164(ctx, number)
 	if err != nil {
 		phone = "?" + number // counted like any other
 	}

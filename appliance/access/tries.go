@@ -119,7 +119,7 @@ func errLocked(now, until time.Time) error {
 	if until.IsZero() {
 		return f.WithParam("hard", true)
 	}
-	return f.WithParam("until", until).WithParam("retry_ms", until.Sub(now).Milliseconds())
+	return f.WithParam("until", until).WithParam("retry_ms", int(until.Sub(now).Milliseconds()))
 }
 
 // errWrong is the answer to a wrong secret, whoever it was and whether or not they exist.

@@ -11,6 +11,7 @@ import (
 	"sallyport/appliance/ident"
 	"sallyport/appliance/outbox"
 	"sallyport/appliance/people"
+	"sallyport/appliance/phone"
 	"sallyport/appliance/policy"
 	"sallyport/appliance/store"
 	"sallyport/appliance/vault"
@@ -40,7 +41,7 @@ func (a *Access) Register(ctx context.Context, r Registration) error {
 		return err
 	}
 	f := fault.New(op, fault.Invalid, "Check the form.").WithCode("form")
-	phone, err := a.phone(ctx, r.Phone)
+	phone, err := a.e164(ctx, r.Phone)
 	if err != nil {
 		f.WithField("phone", "phone")
 	}
@@ -269,7 +270,7 @@ func address(s string) (string, bool) {
 }
 
 // phone reads a telephone number as somebody in the facility's country would type it.
-func (a *Access) phone(ctx context.Context, s string) (string, error) {
+func (a *Access) e164(ctx context.Context, s string) (string, error) {
 	country, err := view(ctx, a.DB, func(tx *store.Tx) (string, error) {
 		f, err := a.Facility.Get(tx)
 		return f.Country, err
@@ -277,5 +278,5 @@ func (a *Access) phone(ctx context.Context, s string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return a.Phone(s, country)
+	return phone.E164(s, country)
 }

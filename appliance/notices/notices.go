@@ -151,7 +151,7 @@ func (n *Notices) toVisitor(tx *store.Tx, q outbox.Queued, id ident.Visitor) err
 	if err != nil {
 		return err
 	}
-	if !strings.HasPrefix(q.Template, "account.") {
+	if !strings.HasPrefix(q.Template, "account.") || q.Template == "account.active" {
 		name := ""
 		if i, ok := q.Params["inmate"].(string); ok {
 			if inmate, err := n.People.Inmate(tx, ident.Inmate(i)); err == nil {
