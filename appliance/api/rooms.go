@@ -1,12 +1,28 @@
 package api
 
 import (
+	"sallyport/appliance/access"
 	"sallyport/appliance/clock"
+	"sallyport/appliance/facility"
+	"sallyport/appliance/moderation"
+	"sallyport/appliance/notices"
+	"sallyport/appliance/people"
+	"sallyport/appliance/policy"
+	"sallyport/appliance/schedule"
 	"sallyport/appliance/store"
+	"sallyport/appliance/visits"
 )
 
 // Rooms is what the doors may use. bookingd fills it once; nothing in it changes afterwards.
 type Rooms struct {
-	DB    *store.DB
-	Clock clock.Clock
+	DB       *store.DB
+	Clock    clock.Clock
+	Facility *facility.Facilities
+	Policy   *policy.Policy
+	People   *people.People
+	Access   *access.Access
+	Schedule *schedule.Schedule
+	Cases    *moderation.Cases
+	Notices  *notices.Notices
+	Visits   *visits.Visits
 }
