@@ -38,6 +38,7 @@ type (
 	Case      string
 	Call      string
 	Recording string
+	View      string // one opening of a recording
 	Session   string // a signed-in session; its secret is another value
 	Browser   string // a known browser of a visitor
 	Image     string // a stored picture
@@ -66,6 +67,7 @@ func (Visit) prefix() string     { return "v" }
 func (Case) prefix() string      { return "cs" }
 func (Call) prefix() string      { return "c" }
 func (Recording) prefix() string { return "r" }
+func (View) prefix() string      { return "vw" }
 func (Session) prefix() string   { return "se" }
 func (Browser) prefix() string   { return "br" }
 func (Image) prefix() string     { return "im" }
