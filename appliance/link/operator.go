@@ -2,10 +2,12 @@ package link
 
 import (
 	"context"
+	"path/filepath"
 
 	"github.com/gofiber/fiber/v3"
 
 	"sallyport/appliance/audit"
+	"sallyport/appliance/fault"
 	"sallyport/appliance/linkspec"
 	"sallyport/appliance/store"
 )
@@ -16,6 +18,7 @@ func OperatorRoutes(db *store.DB, status func(ctx context.Context) (linkspec.Sta
 	return []Route{
 		{Operator, fiber.MethodGet, linkspec.RouteStatus, o.show},
 		{Operator, fiber.MethodGet, linkspec.RouteAuditVerify, o.verify},
+		{Operator, fiber.MethodPost, linkspec.RouteBackup, o.backup},
 	}
 }
 
@@ -42,4 +45,25 @@ func (o operator) verify(c fiber.Ctx) error {
 		return err
 	}
 	return c.JSON(report)
+}
+
+// backup writes a sealed copy of the database to an absolute path on this machine.
+func (o operator) backup(c fiber.Ctx) error {
+	b, err := Bind[linkspec.Backup](c)
+	if err != nil {
+		return err
+	}
+	if !filepath.IsAbs(b.Path) || len(b.Recipients) == 0 {
+		return fault.New("link.backup", fault.Invalid, "Name an absolute path and at least one age recipient.").WithCode("backup.target")
+	}
+	by := actor(c)
+	if err := o.db.Backup(c.Context(), b.Path, b.Recipients...); err != nil {
+		return err
+	}
+	if err := o.db.Update(c.Context(), func(tx *store.Tx) error {
+		return audit.Record(tx, by, "backup.make", filepath.Base(b.Path))
+	}); err != nil {
+		return err
+	}
+	return c.SendStatus(fiber.StatusNoContent)
 }

@@ -192,11 +192,20 @@ func (r *Recordings) store(tx *store.Tx, v Recording, report reel.Report, verdic
 
 // retention is how long a recording is kept from its end.
 func (r *Recordings) retention(tx *store.Tx, v Recording) (time.Duration, error) {
-	visit, err := r.Visits.Get(tx, v.Visit)
+	call, err := r.Calls.Get(tx, v.Call)
 	if err != nil {
 		return 0, err
 	}
-	rules, err := r.Policy.At(tx, policy.Scope{Class: string(visit.Class), Inmate: visit.Inmate, Visitor: visit.Main})
+	scope := policy.Scope{Class: string(call.Class)}
+	for _, s := range call.Seats {
+		switch s.Seat {
+		case "i1":
+			scope.Inmate = ident.Inmate(s.Who)
+		case "v1":
+			scope.Visitor = ident.Visitor(s.Who)
+		}
+	}
+	rules, err := r.Policy.At(tx, scope)
 	if err != nil {
 		return 0, err
 	}

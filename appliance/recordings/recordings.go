@@ -26,10 +26,8 @@ import (
 	"sallyport/appliance/ident"
 	"sallyport/appliance/linkspec"
 	"sallyport/appliance/outbox"
-	"sallyport/appliance/people"
 	"sallyport/appliance/policy"
 	"sallyport/appliance/store"
-	"sallyport/appliance/visits"
 )
 
 // Schema holds the room's migrations.
@@ -43,8 +41,6 @@ type Options struct {
 	Clock  clock.Clock
 	Log    *slog.Logger
 	Calls  *calls.Calls
-	Visits *visits.Visits
-	People *people.People
 	Policy *policy.Policy
 
 	Folder  string            // where the gateway writes recordings
