@@ -82,6 +82,13 @@ func Open(folder string, keys Keys) (*Reel, error) {
 	r.movies = map[ident.Seat]*layout{}
 	for _, seat := range r.seats() {
 		r.align(seat)
+	}
+	for _, t := range r.tracks {
+		if n := len(t.frames); n > 0 {
+			r.length = max(r.length, time.Duration(t.frames[n-1].at)*time.Microsecond)
+		}
+	}
+	for _, seat := range r.seats() {
 		r.movies[seat] = r.layOut(seat)
 	}
 	return r, nil
@@ -121,7 +128,6 @@ func (r *Reel) index(c Chunk, byNumber map[uint8]*track) error {
 	return Records(plain, func(rec Record) error {
 		at := off + recordHeader
 		off += rec.Size()
-		r.length = max(r.length, rec.At)
 		switch rec.Kind {
 		case Track:
 			var info TrackInfo
@@ -132,6 +138,7 @@ func (r *Reel) index(c Chunk, byNumber map[uint8]*track) error {
 			var m Mark
 			if err := json.Unmarshal(rec.Payload, &m); err == nil {
 				m.AtMS = rec.At.Milliseconds()
+				r.length = max(r.length, rec.At)
 				r.marks = append(r.marks, m)
 			}
 		case Audio, Video:
@@ -189,7 +196,7 @@ func (r *Reel) Recording() ident.Recording { return r.header.Recording }
 // Start returns the recording's zero on the wall clock.
 func (r *Reel) Start() time.Time { return r.start }
 
-// Length returns how long the recording is: the time of its last record.
+// Length returns how long the recording is: the time of its last mark or frame.
 func (r *Reel) Length() time.Duration { return r.length }
 
 // Marks returns the marks in the order in which they were written.
