@@ -1,0 +1,341 @@
+package api
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/limiter"
+
+	"sallyport/appliance/access"
+	"sallyport/appliance/fault"
+	"sallyport/appliance/ident"
+	"sallyport/appliance/outbox"
+)
+
+// Options is what makes one door.
+type Options struct {
+	Name     string // visitor, kiosk, staff, setup
+	Contract *Contract
+	Access   *access.Access
+	Feed     *outbox.Feed
+	Origins  []string                 // web origins of this door; requests for another host are refused
+	CallURL  string                   // signaling address for the CSP, "" where the door has no calls
+	Pages    fs.FS                    // the door's own files, nil without pages
+	Routes   []string                 // client routes that answer with the index page
+	Handlers func(r fiber.Router)     // registers the generated handlers
+	Streams  map[string]fiber.Handler // hand-written handlers of operations that the generator leaves out, by operation id
+	Limit    int                      // requests a minute from one address, 0: no limit
+	Log      *slog.Logger
+}
+
+// Limits of what is read before anybody looked at it.
+const (
+	jsonLimit   = 64 << 10
+	uploadLimit = 12 << 20 // photo.max_mb and the frame around it
+	rosterLimit = 32 << 20
+)
+
+// Door is one listener's application. Serve it with unit.Fiber; live streams end with the context given to New.
+type Door struct {
+	*fiber.App
+	o    Options
+	ctx  context.Context
+	host map[string]bool
+}
+
+// New builds a door. ctx is the door's life: when it ends, open event streams end.
+func New(ctx context.Context, o Options) (*Door, error) {
+	d := &Door{o: o, ctx: ctx, host: map[string]bool{}}
+	for _, origin := range o.Origins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || u.Scheme == "" {
+			return nil, fault.Newf("api.New", fault.Invalid, "[%s] origins: %q is not an origin such as https://visits.example.org", o.Name, origin)
+		}
+		d.host[strings.ToLower(u.Host)] = true
+	}
+	d.App = fiber.New(fiber.Config{
+		AppName: o.Name, ServerHeader: "", StrictRouting: true, CaseSensitive: true, Immutable: true,
+		StreamRequestBody: true, BodyLimit: jsonLimit,
+		ReadTimeout: 30 * time.Second, IdleTimeout: 60 * time.Second, // no WriteTimeout: event streams and playback are long
+		ErrorHandler: d.refuse,
+	})
+	d.Use(d.recover, d.headers, d.checkHost)
+	if o.Limit > 0 {
+		d.Use("/api/", limiter.New(limiter.Config{
+			Max: o.Limit, Expiration: time.Minute, KeyGenerator: limitKey, LimitReached: tooMany,
+		}))
+	}
+	d.Use("/api/", d.enter)
+	for id, h := range o.Streams {
+		op := o.Contract.find(id)
+		if op == nil {
+			return nil, fmt.Errorf("door %s: the contract has no operation %s", o.Name, id)
+		}
+		d.Add([]string{op.Method}, op.Route(), h)
+	}
+	o.Handlers(d.App)
+	d.Use("/api/", func(fiber.Ctx) error { return fiber.ErrNotFound })
+	if o.Pages != nil {
+		d.Use(d.page)
+	}
+	return d, nil
+}
+
+func (c *Contract) find(id string) *Operation {
+	for i := range c.Operations {
+		if c.Operations[i].ID == id {
+			return &c.Operations[i]
+		}
+	}
+	return nil
+}
+
+// limitKey is the client's network: a single IPv4 address or an IPv6 /64, so that one household is one client and a
+// client cannot spread over its addresses.
+func limitKey(c fiber.Ctx) string {
+	a := clientAddr(c)
+	if a.Is6() {
+		p, err := a.Prefix(64)
+		if err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
+}
+
+func clientAddr(c fiber.Ctx) netip.Addr {
+	a, err := netip.ParseAddr(c.IP())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap()
+}
+
+func tooMany(fiber.Ctx) error {
+	return fault.New("api.limit", fault.TooMany, "Too many requests. Wait a minute, then try again.").WithCode("too_many").WithParam("retry_ms", 60_000)
+}
+
+// recover turns a panic into an Internal error with its stack in the log.
+func (d *Door) recover(c fiber.Ctx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return c.Next()
+}
+
+// refuse is the only place where an error becomes an answer.
+func (d *Door) refuse(c fiber.Ctx, err error) error {
+	id := ""
+	if f, ok := fault.Of(err); !ok || f.Kind == fault.Internal {
+		if fe, isFiber := errors.AsType[*fiber.Error](err); !isFiber || fe.Code >= 500 {
+			id = strings.ReplaceAll(ident.Reference(), "-", "")
+			op := ""
+			if o := d.operation(c); o != nil {
+				op = o.ID
+			}
+			d.o.Log.Error("request failed", "op", op, "door", d.o.Name, "fault", id, "err", err)
+		}
+	}
+	p := problemOf(err, id)
+	if ms, ok := p.Params["retry_ms"].(int); ok {
+		c.Set(fiber.HeaderRetryAfter, fmt.Sprint((ms+999)/1000))
+	}
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.Status(p.Status).JSON(p, "application/problem+json")
+}
+
+// checkHost refuses requests for names that are not ours, so that a foreign name pointed at us gains nothing.
+func (d *Door) checkHost(c fiber.Ctx) error {
+	if !d.host[strings.ToLower(string(c.Request().Host()))] {
+		return fiber.NewError(fiber.StatusMisdirectedRequest, "host")
+	}
+	return c.Next()
+}
+
+func (d *Door) operation(c fiber.Ctx) *Operation {
+	for i := range d.o.Contract.Operations {
+		o := &d.o.Contract.Operations[i]
+		if o.Door == d.o.Name && o.Method == c.Method() && matches(o.Path, c.Path()) {
+			return o
+		}
+	}
+	return nil
+}
+
+// matches compares a path of the contract with a request's, segment by segment.
+func matches(pattern, path string) bool {
+	for {
+		ps, prest, pmore := strings.Cut(pattern, "/")
+		s, rest, more := strings.Cut(path, "/")
+		if ps != s && (!strings.HasPrefix(ps, "{") || s == "") {
+			return false
+		}
+		if pmore != more {
+			return false
+		}
+		if !more {
+			return true
+		}
+		pattern, path = prest, rest
+	}
+}
+
+// enter finds the operation, the session and the right, then compares what was sent with the contract. A handler runs
+// only after all of it.
+func (d *Door) enter(c fiber.Ctx) error {
+	op := d.operation(c)
+	if op == nil {
+		return fiber.ErrNotFound
+	}
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	changes := op.Method != fiber.MethodGet && op.Method != fiber.MethodHead
+	if changes {
+		if err := d.checkOrigin(c); err != nil {
+			return err
+		}
+	}
+	r := &Request{Door: d.o.Name, Addr: clientAddr(c), c: c}
+	secret := r.SessionSecret()
+	var noSession error = fault.New("api.enter", fault.Unauthenticated, "Sign in first.").WithCode("auth.needed")
+	if secret != "" {
+		s, err := d.o.Access.Lookup(c.Context(), d.o.Name, secret)
+		switch {
+		case err == nil:
+			r.Session, noSession = s, nil
+		case !fault.Is(err, fault.Unauthenticated):
+			return err
+		}
+	}
+	if err := admit(op, r, noSession); err != nil {
+		return err
+	}
+	if changes && r.Session.ID != "" && op.Stage != "public" {
+		token := c.Get("X-CSRF-Token")
+		if subtle.ConstantTimeCompare([]byte(token), []byte(r.Session.CSRF)) != 1 {
+			return fault.New("api.enter", fault.Forbidden, "This page is too old. Load it again.").WithCode("auth.csrf")
+		}
+	}
+	if err := op.checkParameters(c); err != nil {
+		return err
+	}
+	if changes {
+		if err := readBody(c, op); err != nil {
+			return err
+		}
+	}
+	c.SetContext(context.WithValue(c.Context(), requestKey{}, r))
+	return c.Next()
+}
+
+// admit decides by stage and capability. Whoever may not know that a route exists gets NotFound.
+func admit(op *Operation, r *Request, noSession error) error {
+	if op.Stage == "public" {
+		return nil
+	}
+	if noSession != nil {
+		return noSession
+	}
+	if op.Stage == "full" && r.Session.Stage != "full" {
+		return fault.New("api.admit", fault.Unauthenticated, "Finish signing in first.").WithCode("auth.stage").WithParam("stage", r.Session.Stage)
+	}
+	if op.Can != "" && !access.Can(r.Session.Actor, op.Can) {
+		return fault.New("api.admit", fault.NotFound, "This page does not exist.").WithCode("not_found")
+	}
+	return nil
+}
+
+// checkOrigin refuses changes that another site's page sends (B21): Origin must be ours and Fetch Metadata, where the
+// browser sends it, must agree.
+func (d *Door) checkOrigin(c fiber.Ctx) error {
+	cross := fault.New("api.checkOrigin", fault.Forbidden, "This request came from another site.").WithCode("auth.origin")
+	if !slices.Contains(d.o.Origins, c.Get(fiber.HeaderOrigin)) {
+		return cross
+	}
+	if site := c.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
+		return cross
+	}
+	return nil
+}
+
+func (o *Operation) checkParameters(c fiber.Ctx) error {
+	f := fault.New("api.checkParameters", fault.Invalid, "The address or a header is wrong.").WithCode("fields")
+	segments := map[string]string{}
+	ps, rs := strings.Split(o.Path, "/"), strings.Split(c.Path(), "/")
+	for i, p := range ps {
+		if strings.HasPrefix(p, "{") {
+			segments[strings.Trim(p, "{}")] = rs[i]
+		}
+	}
+	for _, p := range o.params {
+		var v string
+		switch p.In {
+		case "path":
+			v = segments[p.Name]
+			if p.Schema.checkParameter(v) != "" { // an id of another shape is an id that does not exist
+				return fault.New("api.checkParameters", fault.NotFound, "This does not exist.").WithCode("not_found")
+			}
+			continue
+		case "header":
+			v = c.Get(p.Name)
+		default:
+			v = c.Query(p.Name)
+		}
+		if v == "" {
+			if p.Required {
+				f.WithField(p.Name, "field.required")
+			}
+			continue
+		}
+		if code := p.Schema.checkParameter(v); code != "" {
+			f.WithField(p.Name, code)
+		}
+	}
+	if len(f.Fields) > 0 {
+		return f
+	}
+	return nil
+}
+
+// readBody reads what the operation may take and no more. JSON is compared with the contract; other bodies are the
+// handler's to read, already bounded.
+func readBody(c fiber.Ctx, op *Operation) error {
+	limit := jsonLimit
+	switch {
+	case op.ID == "importRoster":
+		limit = rosterLimit
+	case op.stream:
+		limit = uploadLimit
+	}
+	var raw []byte
+	if stream := c.Request().BodyStream(); stream != nil {
+		var err error
+		if raw, err = io.ReadAll(io.LimitReader(stream, int64(limit)+1)); err != nil {
+			return fault.New("api.readBody", fault.Invalid, "The body did not arrive whole. Send it again.").WithCode("body.cut").Because(err)
+		}
+	} else {
+		raw = c.Request().Body()
+	}
+	if len(raw) > limit {
+		c.RequestCtx().SetConnectionClose()
+		return fault.New("api.readBody", fault.Invalid, "This is too big.").WithCode("file.tooBig").WithParam("max_mb", limit>>20)
+	}
+	c.Request().SetBody(raw)
+	if op.body != nil && !strings.HasPrefix(c.Get(fiber.HeaderContentType), "application/json") {
+		return fault.New("api.readBody", fault.Invalid, "The body must be JSON.").WithCode("body.json")
+	}
+	return op.checkBody(raw)
+}
