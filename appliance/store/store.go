@@ -49,6 +49,7 @@ type DB struct {
 	lock  *os.File // held while the file is open, so that a second process is refused
 
 	writer  *conn // used by Serve only
+	crowd   int   // how many callers came together lately; used by Serve only
 	queue   chan *request
 	readers chan *conn
 	pool    []*conn
