@@ -9,6 +9,7 @@ import (
 	"sallyport/appliance/fault"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/policy"
+	"sallyport/appliance/schedule"
 	"sallyport/appliance/store"
 )
 
@@ -66,41 +67,51 @@ func (vs *Visits) free(tx *store.Tx, v *Visit) error {
 	return nil
 }
 
+// stations are those that the class may use: in the inmate's unit, and for an onsite visit in the lobby.
+func (vs *Visits) stations(tx *store.Tx, f Facts, r Request) (inside, lobby []facility.Station, err error) {
+	all, err := vs.Facility.StationsIn(tx, f.Inmate.Unit)
+	if err != nil {
+		return nil, nil, err
+	}
+	kinds := policy.DeviceInmateAllowed.Of(f.rules)
+	private := r.Class == Privileged && policy.PrivilegeLocationPrivate.Of(f.rules)
+	for _, s := range all {
+		if slices.Contains(kinds, string(s.Kind)) && (!private || s.Private) {
+			inside = append(inside, s)
+		}
+	}
+	if r.Class == OnSite {
+		lobby, err = vs.Facility.StationsIn(tx, "")
+	}
+	return inside, lobby, err
+}
+
 // findStations picks the first free station of the inmate's unit that the class may use, and for an onsite visit one
-// of the lobby for the visitor.
+// of the lobby for the visitor: one without the other is no place.
 func (vs *Visits) findStations(tx *store.Tx, f *Facts, r Request, until time.Time) (err error) {
 	if !f.NeedsPlace {
 		return nil
 	}
-	kinds := policy.DeviceInmateAllowed.Of(f.rules)
-	private := r.Class == Privileged && policy.PrivilegeLocationPrivate.Of(f.rules)
-	fits := func(s facility.Station) bool {
-		return slices.Contains(kinds, string(s.Kind)) && (!private || s.Private)
-	}
-	if f.Station, err = vs.freeStation(tx, f.Inmate.Unit, r.Start, until, fits); err != nil || r.Class != OnSite || f.Station == "" {
+	inside, lobby, err := vs.stations(tx, *f, r)
+	if err != nil {
 		return err
 	}
-	if f.Lobby, err = vs.freeStation(tx, "", r.Start, until, func(facility.Station) bool { return true }); f.Lobby == "" {
-		f.Station = "" // one without the other is no place
+	closures, err := vs.Schedule.Closures(tx, r.Start, until)
+	if err != nil {
+		return err
+	}
+	if f.Station, err = freeStation(tx, inside, closures, r.Start, until); err != nil || r.Class != OnSite {
+		return err
+	}
+	if f.Lobby, err = freeStation(tx, lobby, closures, r.Start, until); f.Lobby == "" {
+		f.Station = ""
 	}
 	return err
 }
 
-func (vs *Visits) freeStation(tx *store.Tx, unit ident.Unit, from, until time.Time, fits func(facility.Station) bool) (ident.Station, error) {
-	stations, err := vs.Facility.StationsIn(tx, unit)
-	if err != nil {
-		return "", err
-	}
-	closures, err := vs.Schedule.Closures(tx, from, until)
-	if err != nil {
-		return "", err
-	}
+func freeStation(tx *store.Tx, stations []facility.Station, closures []schedule.Closure, from, until time.Time) (ident.Station, error) {
 	for _, s := range stations {
-		closed := false
-		for _, c := range closures {
-			closed = closed || c.Scope == "station" && c.Key == string(s.ID)
-		}
-		if closed || !fits(s) {
+		if slices.ContainsFunc(closures, func(c schedule.Closure) bool { return c.Scope == "station" && c.Key == string(s.ID) }) {
 			continue
 		}
 		taken, err := busy(tx, string(s.ID), from, until)

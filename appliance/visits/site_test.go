@@ -51,7 +51,6 @@ type site struct {
 	log       *slog.Logger
 }
 
-
 func open(t testing.TB, preset string, kiosks, capacity, pairs int) *site {
 	t.Helper()
 	s := &site{clock: clock.NewFake(monday), log: slog.New(slog.DiscardHandler)}
@@ -164,4 +163,6 @@ func (s *site) ask(n int, start time.Time) visits.Request {
 }
 
 // on is an instant of March 2027, when London has UTC.
-func on(day, hour, minute int) time.Time { return time.Date(2027, 3, day, hour, minute, 0, 0, time.UTC) }
+func on(day, hour, minute int) time.Time {
+	return time.Date(2027, 3, day, hour, minute, 0, 0, time.UTC)
+}
