@@ -184,6 +184,23 @@ func (vs *Visits) Cancel(tx *store.Tx, by ident.Actor, id ident.Visit, reason st
 	return v, vs.cancel(tx, by, &v, reason)
 }
 
+// Refuse is an inmate's no to a visit that was confirmed without asking (booking.confirm_may_be_declined). Where that is
+// not allowed it is Forbidden.
+func (vs *Visits) Refuse(tx *store.Tx, by ident.Actor, id ident.Visit) (Visit, error) {
+	v, err := vs.Own(tx, by, id)
+	if err != nil {
+		return Visit{}, err
+	}
+	r, err := vs.rules(tx, v)
+	if err != nil {
+		return Visit{}, err
+	}
+	if !by.Is(ident.ByInmate) || !policy.BookingConfirmMayBeDeclined.Of(r) {
+		return Visit{}, fault.New("visits.Refuse", fault.Forbidden, "This visit can only be called off by staff.").WithCode("visit.not_declinable")
+	}
+	return v, vs.cancel(tx, by, &v, "inmate_refused")
+}
+
 func (vs *Visits) cancel(tx *store.Tx, by ident.Actor, v *Visit, reason string) error {
 	if err := checkMove("visit.cancel", v.State, Cancelled, by.Kind); err != nil {
 		return err

@@ -2,10 +2,14 @@ package visits
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
 	ics "github.com/arran4/golang-ical"
+
+	"sallyport/appliance/ident"
+	"sallyport/appliance/store"
 )
 
 // CalendarWords are the words of a calendar file in the reader's language. They name nobody.
@@ -21,11 +25,11 @@ type CalendarWords struct {
 func Calendar(v Visit, host string, loc *time.Location, now time.Time, w CalendarWords) []byte {
 	cal := ics.NewCalendarFor("Sallyport")
 	status, method := ics.ObjectStatusConfirmed, ics.MethodRequest
-	switch v.State {
-	case Held, Suggested, AwaitingStaff:
-		status = ics.ObjectStatusTentative
-	case Declined, Expired, Withdrawn, Rejected, AutoRejected, Cancelled:
+	switch {
+	case v.called():
 		status, method = ics.ObjectStatusCancelled, ics.MethodCancel
+	case v.State == Held || v.Open():
+		status = ics.ObjectStatusTentative
 	}
 	cal.SetMethod(method)
 	addZone(cal, loc, v.Starts)
@@ -54,6 +58,62 @@ func Calendar(v Visit, host string, loc *time.Location, now time.Time, w Calenda
 		alarm.SetDescription(w.Summary)
 	}
 	return []byte(cal.Serialize())
+}
+
+// CalendarFile is the visit as a file for its visitor, in the visitor's language, with the iTIP method that goes with it.
+func (vs *Visits) CalendarFile(tx *store.Tx, id ident.Visit) (body []byte, method string, err error) {
+	v, err := vs.Get(tx, id)
+	if err != nil {
+		return nil, "", err
+	}
+	site, err := vs.Facility.Get(tx)
+	if err != nil {
+		return nil, "", err
+	}
+	loc, err := site.Location()
+	if err != nil {
+		return nil, "", err
+	}
+	who, err := vs.People.Visitor(tx, v.Main)
+	if err != nil {
+		return nil, "", err
+	}
+	words := calendarWords(who.Language)
+	_, rules := Statements(who.Language)
+	for _, r := range rules {
+		words.Description += "\n- " + r.Text
+	}
+	if vs.Link != "" {
+		words.Link = vs.Link + "/visits/" + string(v.ID)
+	}
+	host := string(site.ID) + ".invalid"
+	if u, err := url.Parse(vs.Link); err == nil && u.Hostname() != "" {
+		host = u.Hostname()
+	}
+	method = string(ics.MethodRequest)
+	if v.called() {
+		method = string(ics.MethodCancel)
+	}
+	return Calendar(v, host, loc, tx.Now(), words), method, nil
+}
+
+// called tells whether the visit will not take place.
+func (v Visit) called() bool {
+	switch v.State {
+	case Declined, Expired, Withdrawn, Rejected, AutoRejected, Cancelled:
+		return true
+	}
+	return false
+}
+
+func calendarWords(language string) CalendarWords {
+	switch language {
+	case "cy":
+		return CalendarWords{Summary: "Ymweliad fideo", Description: "Rheolau’r ymweliad:", Online: "Ar-lein"}
+	case "es":
+		return CalendarWords{Summary: "Visita por vídeo", Description: "Reglas de la visita:", Online: "En línea"}
+	}
+	return CalendarWords{Summary: "Video visit", Description: "Rules of the visit:", Online: "Online"}
 }
 
 // addZone writes the rules of the zone around a moment: the offset in force and the next change of it, which is all that

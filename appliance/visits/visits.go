@@ -38,6 +38,7 @@ type Deps struct {
 	People   *people.People
 	Schedule *schedule.Schedule
 	Put      func(*store.Tx, record.Record) error // replicates; nil when the site is on its own
+	Link     string                               // address of the visitor door, for calendar files; "" leaves it out
 }
 
 // Visits is the room. It may be shared once it is wired.
