@@ -22,6 +22,7 @@ type builder struct {
 	media   sfu.Media
 	emit    func(reel.Record)
 	started bool
+	hunting bool // a run of pictures begins with the first packet of one, in whatever order they come
 	ssrc    uint32
 	next    uint16
 	waiting map[uint16]item
@@ -40,7 +41,7 @@ func newBuilder(media sfu.Media, emit func(reel.Record)) *builder {
 
 // reset forgets what is half built; the next frame begins a run.
 func (b *builder) reset() {
-	b.started, b.building, b.loss = false, false, false
+	b.started, b.hunting, b.building, b.loss = false, false, false, false
 	clear(b.waiting)
 }
 
@@ -50,6 +51,11 @@ func (b *builder) push(p item) {
 	if !b.started || p.ssrc != b.ssrc || ahead > jump || ahead < -jump {
 		b.reset()
 		b.started, b.fresh, b.ssrc, b.next, ahead = true, true, p.ssrc, p.seq, 0
+		b.hunting = b.media == sfu.Video
+	}
+	if b.hunting {
+		b.hunt(p)
+		return
 	}
 	if ahead < 0 {
 		return // a copy, or too late
@@ -58,6 +64,24 @@ func (b *builder) push(p item) {
 	b.ready()
 	for len(b.waiting) > 0 && (len(b.waiting) > reorderMost || p.at-b.oldest() > reorderWait) {
 		b.skip()
+	}
+}
+
+// hunt keeps packets until the first one of a picture is there.
+func (b *builder) hunt(p item) {
+	var vp8 codecs.VP8Packet
+	_, err := vp8.Unmarshal(p.payload)
+	b.waiting[p.seq] = p
+	if err == nil && vp8.S == 1 && vp8.PID == 0 {
+		b.hunting, b.next = false, p.seq
+	}
+	for seq, w := range b.waiting {
+		if !b.hunting && int16(seq-b.next) < 0 || p.at-w.at > reorderWait || len(b.waiting) > reorderMost {
+			delete(b.waiting, seq)
+		}
+	}
+	if !b.hunting {
+		b.ready()
 	}
 }
 
@@ -101,6 +125,9 @@ func (b *builder) oldest() time.Duration {
 
 // flush consumes everything that waits: nothing more will come.
 func (b *builder) flush() {
+	if b.hunting {
+		clear(b.waiting)
+	}
 	for len(b.waiting) > 0 {
 		b.skip()
 	}

@@ -73,7 +73,7 @@ func (r *ring) push(it item) (dropping time.Duration) {
 			return it.at - r.since
 		}
 	}
-	if r.over && it.what == isPacket {
+	if r.over && (it.what == isPacket || it.what == isSeal) {
 		r.items = append(r.items, item{what: isGap, at: it.at, lost: it.at - r.since})
 		r.over = false
 	}
