@@ -25,4 +25,6 @@ type Rooms struct {
 	Cases    *moderation.Cases
 	Notices  *notices.Notices
 	Visits   *visits.Visits
+
+	RosterSample []byte // a roster file to copy
 }

@@ -1,6 +1,7 @@
 package people
 
 import (
+	"slices"
 	"time"
 
 	"sallyport/appliance/audit"
@@ -256,8 +257,8 @@ func (p *People) ApproveContact(tx *store.Tx, by ident.Actor, id ident.Contact) 
 
 // RejectContact refuses a contact for the facility, with a reason code of rules.md section 7.
 func (p *People) RejectContact(tx *store.Tx, by ident.Actor, id ident.Contact, reason string) (Contact, error) {
-	if reason == "" {
-		return Contact{}, fault.New("people.RejectContact", fault.Invalid, "Give a reason.").WithCode("form").WithField("reason", "required")
+	if !slices.Contains(ContactReasons(), reason) {
+		return Contact{}, fault.New("people.RejectContact", fault.Invalid, "Choose a reason.").WithCode("form").WithField("reason", "unknown")
 	}
 	return p.decide(tx, by, id, "contact.reject", Rejected, reason, "contact.not_approved")
 }

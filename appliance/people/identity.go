@@ -58,10 +58,17 @@ func MayProve(event, from, to string) bool {
 	return false
 }
 
-// IdentityReasons are the codes with which an identity may be refused.
-var identityReasons = []string{
-	"blurred", "edited", "face_mismatch", "not_government_id", "expired_id", "under_age", "name_mismatch", "address_missing",
-	"duplicate_person", "incomplete", "other",
+// IdentityReasons lists the codes with which an identity may be refused.
+func IdentityReasons() []string {
+	return []string{
+		"blurred", "edited", "face_mismatch", "not_government_id", "expired_id", "under_age", "name_mismatch", "address_missing",
+		"duplicate_person", "incomplete", "other",
+	}
+}
+
+// ContactReasons lists the codes with which the facility may refuse a contact.
+func ContactReasons() []string {
+	return []string{"details_wrong", "not_on_list", "id_needed", "restriction", "limit", "other"}
 }
 
 // Document is one stored picture of an identity document.
@@ -241,7 +248,7 @@ func (p *People) VerifyIdentity(tx *store.Tx, by ident.Actor, id ident.Visitor, 
 
 // RejectIdentity refuses the documents with a reason code; the last permitted refusal blocks.
 func (p *People) RejectIdentity(tx *store.Tx, by ident.Actor, id ident.Visitor, reason string, ask bool) (Visitor, error) {
-	if !slices.Contains(identityReasons, reason) {
+	if !slices.Contains(IdentityReasons(), reason) {
 		return Visitor{}, fault.New("people.RejectIdentity", fault.Invalid, "Choose a reason.").WithCode("form").WithField("reason", "unknown")
 	}
 	v, err := p.Visitor(tx, id)

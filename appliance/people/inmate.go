@@ -62,11 +62,17 @@ func (p *People) InmateByNumber(tx *store.Tx, number string) (Inmate, error) {
 	return i, missing(err, "people.InmateByNumber", "There is no such inmate.")
 }
 
-// Inmates lists inmates for staff: those whose name or number holds the words of query, in order of their names.
-func (p *People) Inmates(tx *store.Tx, query string, limit int) ([]Inmate, error) {
-	like := "%" + escapeLike(fold(query)) + "%"
-	return store.All(tx, rowsInmate, `SELECT `+inmateColumns+` FROM inmate
-		WHERE folded LIKE ?1 ESCAPE '\' OR lower(number) LIKE ?1 ESCAPE '\' ORDER BY last, first, id LIMIT ?2`, like, limit)
+// Inmates lists inmates for staff, those whose name or number holds the words of query, in order of their names, and says
+// how many there are in all.
+func (p *People) Inmates(tx *store.Tx, query string, offset, limit int) ([]Inmate, int, error) {
+	const fits = ` FROM inmate WHERE folded LIKE ?1 ESCAPE '\' OR number LIKE ?2 ESCAPE '\'`
+	name, number := "%"+escapeLike(fold(query))+"%", escapeLike(FoldNumber(query))+"%"
+	var total int
+	if err := tx.Row(`SELECT count(*)`+fits, name, number).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	list, err := store.All(tx, rowsInmate, `SELECT `+inmateColumns+fits+` ORDER BY last, first, id LIMIT ?3 OFFSET ?4`, name, number, limit, offset)
+	return list, total, err
 }
 
 // missing turns a row that is not there into the room's own words.

@@ -35,19 +35,21 @@ type Visitor struct {
 	IdentityWhy   string    // reason code of the last refusal
 	Refusals      int
 	Version       int64
+	Registered    time.Time
 }
 
 // Name is first and last name.
 func (v Visitor) Name() string { return v.First + " " + v.Last }
 
 const visitorColumns = `id, first, last, born, phone, email, zone, language, state, coalesce(state_until, 0),
-	identity, coalesce(identity_until, 0), coalesce(identity_due, 0), identity_reason, refusals, version`
+	identity, coalesce(identity_until, 0), coalesce(identity_due, 0), identity_reason, refusals, version, created_at`
 
 func scanVisitor(r scanner) (v Visitor, err error) {
-	var until, verified, due int64
+	var until, verified, due, made int64
 	err = r.Scan(&v.ID, &v.First, &v.Last, &v.Born, &v.Phone, &v.Email, &v.Zone, &v.Language, &v.State, &until,
-		&v.Identity, &verified, &due, &v.IdentityWhy, &v.Refusals, &v.Version)
+		&v.Identity, &verified, &due, &v.IdentityWhy, &v.Refusals, &v.Version, &made)
 	v.StateUntil, v.IdentityUntil, v.IdentityDue = instant(until), instant(verified), instant(due)
+	v.Registered = instant(made)
 	return v, err
 }
 
@@ -71,10 +73,16 @@ func (p *People) VisitorByEmail(tx *store.Tx, email string) (Visitor, error) {
 	return v, missing(err, "people.VisitorByEmail", "There is no such visitor.")
 }
 
-// Visitors lists visitors for staff: those whose name holds the words of query.
-func (p *People) Visitors(tx *store.Tx, query string, limit int) ([]Visitor, error) {
-	return store.All(tx, rowsVisitor, `SELECT `+visitorColumns+` FROM visitor WHERE folded LIKE ? ESCAPE '\' ORDER BY last, first, id LIMIT ?`,
-		"%"+escapeLike(fold(query))+"%", limit)
+// Visitors lists visitors for staff, those whose name holds the words of query, and says how many there are in all.
+func (p *People) Visitors(tx *store.Tx, query string, offset, limit int) ([]Visitor, int, error) {
+	name := "%" + escapeLike(fold(query)) + "%"
+	var total int
+	if err := tx.Row(`SELECT count(*) FROM visitor WHERE folded LIKE ? ESCAPE '\'`, name).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	list, err := store.All(tx, rowsVisitor, `SELECT `+visitorColumns+` FROM visitor WHERE folded LIKE ? ESCAPE '\' ORDER BY last, first, id LIMIT ? OFFSET ?`,
+		name, limit, offset)
+	return list, total, err
 }
 
 // instant reads a time of SQL where 0 stands for none.

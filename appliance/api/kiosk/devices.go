@@ -3,10 +3,15 @@ package kiosk
 import (
 	"context"
 
-	"sallyport/appliance/fault"
+	"sallyport/appliance/api"
 )
 
-// EnrolStation is not open yet.
-func (d *Door) EnrolStation(context.Context, EnrolStationRequestObject) (EnrolStationResponseObject, error) {
-	return nil, fault.New("kiosk.EnrolStation", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+// EnrolStation turns this device into the station of a code.
+func (d *Door) EnrolStation(ctx context.Context, r EnrolStationRequestObject) (EnrolStationResponseObject, error) {
+	secret, _, err := d.Access.Enrol(ctx, r.Body.Code)
+	if err != nil {
+		return nil, err
+	}
+	api.From(ctx).SetCookie(deviceCookie, secret, deviceAge)
+	return EnrolStation204Response{}, nil
 }

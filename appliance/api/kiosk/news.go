@@ -3,15 +3,26 @@ package kiosk
 import (
 	"context"
 
-	"sallyport/appliance/fault"
+	"sallyport/appliance/api"
+	"sallyport/appliance/store"
 )
 
-// ListKioskNews is not open yet.
-func (d *Door) ListKioskNews(context.Context, ListKioskNewsRequestObject) (ListKioskNewsResponseObject, error) {
-	return nil, fault.New("kiosk.ListKioskNews", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+// ListKioskNews lists the inmate's news.
+func (d *Door) ListKioskNews(ctx context.Context, _ ListKioskNewsRequestObject) (ListKioskNewsResponseObject, error) {
+	out := News{Items: []NewsItem{}}
+	err := d.DB.View(ctx, func(tx *store.Tx) error {
+		list, unread, err := d.Notices.News(tx, api.From(ctx).Actor().ID)
+		out.Unread = unread
+		for _, n := range list {
+			out.Items = append(out.Items, NewsItem{Id: string(n.ID), At: n.At, Template: n.Template, Params: &n.Params, Subject: &n.About, Read: n.Read})
+		}
+		return err
+	})
+	return ListKioskNews200JSONResponse{NewsJSONResponse(out)}, err
 }
 
-// ReadKioskNews is not open yet.
-func (d *Door) ReadKioskNews(context.Context, ReadKioskNewsRequestObject) (ReadKioskNewsResponseObject, error) {
-	return nil, fault.New("kiosk.ReadKioskNews", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+// ReadKioskNews marks all news as read.
+func (d *Door) ReadKioskNews(ctx context.Context, _ ReadKioskNewsRequestObject) (ReadKioskNewsResponseObject, error) {
+	err := d.DB.Update(ctx, func(tx *store.Tx) error { return d.Notices.Read(tx, api.From(ctx).Actor().ID) })
+	return ReadKioskNews204Response{}, err
 }

@@ -3,15 +3,66 @@ package setup
 import (
 	"context"
 
-	"sallyport/appliance/fault"
+	"sallyport/appliance/api"
+	"sallyport/appliance/facility"
+	"sallyport/appliance/ident"
+	"sallyport/appliance/store"
 )
 
-// ListSetupStations is not open yet.
-func (d *Door) ListSetupStations(context.Context, ListSetupStationsRequestObject) (ListSetupStationsResponseObject, error) {
-	return nil, fault.New("setup.ListSetupStations", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+// ListSetupStations lists all stations and whether each has a device.
+func (d *Door) ListSetupStations(ctx context.Context, _ ListSetupStationsRequestObject) (ListSetupStationsResponseObject, error) {
+	out := Stations{Stations: []Station{}}
+	err := d.DB.View(ctx, func(tx *store.Tx) error {
+		list, err := d.Facility.Stations(tx)
+		if err != nil {
+			return err
+		}
+		names, err := d.unitNames(tx)
+		if err != nil {
+			return err
+		}
+		for _, s := range list {
+			one, err := d.station(tx, s, names)
+			if err != nil {
+				return err
+			}
+			out.Stations = append(out.Stations, one)
+		}
+		return nil
+	})
+	return ListSetupStations200JSONResponse{StationsJSONResponse(out)}, err
 }
 
-// IssueEnrolmentCode is not open yet.
-func (d *Door) IssueEnrolmentCode(context.Context, IssueEnrolmentCodeRequestObject) (IssueEnrolmentCodeResponseObject, error) {
-	return nil, fault.New("setup.IssueEnrolmentCode", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+func (d *Door) unitNames(tx *store.Tx) (map[ident.Unit]string, error) {
+	units, err := d.Facility.Units(tx)
+	names := map[ident.Unit]string{}
+	for _, u := range units {
+		names[u.ID] = u.Name
+	}
+	return names, err
+}
+
+func (d *Door) station(tx *store.Tx, s facility.Station, names map[ident.Unit]string) (Station, error) {
+	since, err := d.Access.Enrolled(tx, s.ID)
+	out := Station{
+		Id: string(s.ID), Name: s.Name, Kind: StationKind(s.Kind), Unit: names[s.Unit], State: string(s.State), Enrolled: !since.IsZero(),
+	}
+	if !since.IsZero() {
+		out.Since = &since
+	}
+	return out, err
+}
+
+// IssueEnrolmentCode makes the code that turns one device into a station.
+func (d *Door) IssueEnrolmentCode(ctx context.Context, r IssueEnrolmentCodeRequestObject) (IssueEnrolmentCodeResponseObject, error) {
+	id, err := ident.Parse[ident.Station](r.Station)
+	if err != nil {
+		return nil, err
+	}
+	var out EnrolmentCode
+	err = d.DB.Update(ctx, func(tx *store.Tx) (err error) {
+		out.Code, out.Expires, err = d.Access.NewEnrolment(tx, api.From(ctx).Actor(), id)
+		return err
+	})
+	return IssueEnrolmentCode201JSONResponse(out), err
 }

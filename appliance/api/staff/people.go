@@ -1,37 +1,156 @@
 package staff
 
 import (
+	"bytes"
 	"context"
 
-	"sallyport/appliance/fault"
+	"sallyport/appliance/api"
+	"sallyport/appliance/ident"
+	"sallyport/appliance/people"
+	"sallyport/appliance/policy"
+	"sallyport/appliance/store"
 )
 
-// SearchInmates is not open yet.
-func (d *Door) SearchInmates(context.Context, SearchInmatesRequestObject) (SearchInmatesResponseObject, error) {
-	return nil, fault.New("staff.SearchInmates", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+// SearchInmates lists inmates by name or number.
+func (d *Door) SearchInmates(ctx context.Context, r SearchInmatesRequestObject) (SearchInmatesResponseObject, error) {
+	out := SearchInmates200JSONResponse{Inmates: []StaffInmate{}}
+	err := d.DB.View(ctx, func(tx *store.Tx) error {
+		list, total, err := d.People.Inmates(tx, words(r.Params.Q), offset(r.Params.Page), pageSize)
+		if err != nil {
+			return err
+		}
+		names, err := d.unitNames(tx)
+		out.Total = total
+		for _, i := range list {
+			out.Inmates = append(out.Inmates, staffInmate(i, names))
+		}
+		return err
+	})
+	return out, err
 }
 
-// GetStaffInmate is not open yet.
-func (d *Door) GetStaffInmate(context.Context, GetStaffInmateRequestObject) (GetStaffInmateResponseObject, error) {
-	return nil, fault.New("staff.GetStaffInmate", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+// GetStaffInmate describes one inmate with the contacts.
+func (d *Door) GetStaffInmate(ctx context.Context, r GetStaffInmateRequestObject) (GetStaffInmateResponseObject, error) {
+	id, err := ident.Parse[ident.Inmate](r.Inmate)
+	if err != nil {
+		return nil, err
+	}
+	out := GetStaffInmate200JSONResponse{Contacts: []StaffContact{}, Visits: []StaffVisit{}}
+	err = d.DB.View(ctx, func(tx *store.Tx) error {
+		i, err := d.People.Inmate(tx, id)
+		if err != nil {
+			return err
+		}
+		names, err := d.unitNames(tx)
+		if err != nil {
+			return err
+		}
+		out.Inmate = staffInmate(i, names)
+		contacts, err := d.People.ContactsOfInmate(tx, id)
+		for _, c := range contacts {
+			v, err := d.People.Visitor(tx, c.Visitor)
+			if err != nil {
+				return err
+			}
+			out.Contacts = append(out.Contacts, StaffContact{Id: string(c.ID), Visitor: v.Name(), Relationship: c.Relationship, State: c.State})
+		}
+		return err
+	})
+	return out, err
 }
 
-// ListRosterImports is not open yet.
-func (d *Door) ListRosterImports(context.Context, ListRosterImportsRequestObject) (ListRosterImportsResponseObject, error) {
-	return nil, fault.New("staff.ListRosterImports", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+// SearchVisitors lists visitors by name.
+func (d *Door) SearchVisitors(ctx context.Context, r SearchVisitorsRequestObject) (SearchVisitorsResponseObject, error) {
+	out := SearchVisitors200JSONResponse{Visitors: []StaffVisitor{}}
+	err := d.DB.View(ctx, func(tx *store.Tx) error {
+		list, total, err := d.People.Visitors(tx, words(r.Params.Q), offset(r.Params.Page), pageSize)
+		out.Total = total
+		for _, v := range list {
+			out.Visitors = append(out.Visitors, staffVisitor(v))
+		}
+		return err
+	})
+	return out, err
 }
 
-// ImportRoster is not open yet.
-func (d *Door) ImportRoster(context.Context, ImportRosterRequestObject) (ImportRosterResponseObject, error) {
-	return nil, fault.New("staff.ImportRoster", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+// ImportRoster applies a roster file.
+func (d *Door) ImportRoster(ctx context.Context, r ImportRosterRequestObject) (ImportRosterResponseObject, error) {
+	m, err := d.People.ImportRoster(ctx, api.From(ctx).Actor(), "upload", r.Params.Full, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	var out RosterImport
+	err = d.DB.View(ctx, func(tx *store.Tx) (err error) { out, err = d.imported(tx, m); return err })
+	return ImportRoster200JSONResponse(out), err
 }
 
-// GetRosterSample is not open yet.
+// ListRosterImports lists imports, newest first.
+func (d *Door) ListRosterImports(ctx context.Context, _ ListRosterImportsRequestObject) (ListRosterImportsResponseObject, error) {
+	out := ListRosterImports200JSONResponse{Imports: []RosterImport{}}
+	err := d.DB.View(ctx, func(tx *store.Tx) error {
+		list, err := d.People.Imports(tx, pageSize)
+		if err != nil {
+			return err
+		}
+		for _, m := range list {
+			if m.State == "running" {
+				continue // it is shown when it is done; the page hears of it
+			}
+			one, err := d.imported(tx, m)
+			if err != nil {
+				return err
+			}
+			out.Imports = append(out.Imports, one)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// GetRosterSample returns a file to copy.
 func (d *Door) GetRosterSample(context.Context, GetRosterSampleRequestObject) (GetRosterSampleResponseObject, error) {
-	return nil, fault.New("staff.GetRosterSample", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+	return GetRosterSample200TextcsvResponse{Body: bytes.NewReader(d.RosterSample), ContentLength: int64(len(d.RosterSample))}, nil
 }
 
-// SearchVisitors is not open yet.
-func (d *Door) SearchVisitors(context.Context, SearchVisitorsRequestObject) (SearchVisitorsResponseObject, error) {
-	return nil, fault.New("staff.SearchVisitors", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+func (d *Door) imported(tx *store.Tx, m people.Import) (RosterImport, error) {
+	out := RosterImport{
+		Id: string(m.ID), At: m.Started, By: d.name(tx, m.By), Full: m.Full, State: RosterImportState(m.State), Rows: m.Rows,
+		Added: m.Added, Changed: m.Changed, Unchanged: m.Unchanged, Released: m.Released, Quarantined: []RosterBadRow{},
+	}
+	for _, b := range m.Bad {
+		row := RosterBadRow{Line: b.Line, Cause: b.Cause}
+		if b.Column != "" {
+			row.Column = &b.Column
+		}
+		out.Quarantined = append(out.Quarantined, row)
+	}
+	if m.State != "refused" {
+		return out, nil
+	}
+	rules, err := d.Policy.At(tx, policy.Scope{})
+	params := map[string]any{"leaving": m.Leaving, "in_custody": m.InCustody, "max_percent": policy.RosterFullFileDropMax.Of(rules)}
+	if m.InCustody > 0 {
+		params["percent"] = m.Leaving * 100 / m.InCustody
+	}
+	out.Reason, out.Params = &m.Reason, &params
+	return out, err
+}
+
+func words(q *string) string {
+	if q == nil {
+		return ""
+	}
+	return *q
+}
+
+func staffInmate(i people.Inmate, units map[ident.Unit]string) StaffInmate {
+	return StaffInmate{
+		Id: string(i.ID), Number: i.Number, FirstName: i.First, LastName: i.Last, DateOfBirth: i.Born, Unit: units[i.Unit], Level: i.Level, State: i.State,
+	}
+}
+
+func staffVisitor(v people.Visitor) StaffVisitor {
+	return StaffVisitor{
+		Id: string(v.ID), FirstName: v.First, LastName: v.Last, DateOfBirth: v.Born, State: v.State, Identity: v.Identity, Registered: v.Registered,
+	}
 }

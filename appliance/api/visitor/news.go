@@ -3,15 +3,26 @@ package visitor
 import (
 	"context"
 
-	"sallyport/appliance/fault"
+	"sallyport/appliance/api"
+	"sallyport/appliance/store"
 )
 
-// ListVisitorNews is not open yet.
-func (d *Door) ListVisitorNews(context.Context, ListVisitorNewsRequestObject) (ListVisitorNewsResponseObject, error) {
-	return nil, fault.New("visitor.ListVisitorNews", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+// ListVisitorNews lists the visitor's news.
+func (d *Door) ListVisitorNews(ctx context.Context, _ ListVisitorNewsRequestObject) (ListVisitorNewsResponseObject, error) {
+	out := News{Items: []NewsItem{}}
+	err := d.DB.View(ctx, func(tx *store.Tx) error {
+		list, unread, err := d.Notices.News(tx, api.From(ctx).Actor().ID)
+		out.Unread = unread
+		for _, n := range list {
+			out.Items = append(out.Items, NewsItem{Id: string(n.ID), At: n.At, Template: n.Template, Params: &n.Params, Subject: &n.About, Read: n.Read})
+		}
+		return err
+	})
+	return ListVisitorNews200JSONResponse{NewsJSONResponse(out)}, err
 }
 
-// ReadVisitorNews is not open yet.
-func (d *Door) ReadVisitorNews(context.Context, ReadVisitorNewsRequestObject) (ReadVisitorNewsResponseObject, error) {
-	return nil, fault.New("visitor.ReadVisitorNews", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+// ReadVisitorNews marks all news as read.
+func (d *Door) ReadVisitorNews(ctx context.Context, _ ReadVisitorNewsRequestObject) (ReadVisitorNewsResponseObject, error) {
+	err := d.DB.Update(ctx, func(tx *store.Tx) error { return d.Notices.Read(tx, api.From(ctx).Actor().ID) })
+	return ReadVisitorNews204Response{}, err
 }
