@@ -26,7 +26,7 @@ export class Problem extends Error {
 
   /** Nobody is signed in any more. */
   get signedOut(): boolean {
-    return this.status === 401 && (this.code === 'unauthenticated' || this.code === 'auth.signedOut');
+    return this.status === 401 && ['unauthenticated', 'auth.signedOut', 'auth.needed', 'auth.stage'].includes(this.code);
   }
 
   static of(status: number, body: unknown): Problem {

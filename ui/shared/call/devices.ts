@@ -20,13 +20,17 @@ export interface Wish {
   microphone?: string;
   width?: number;
   fps?: number;
+  /** A still picture: no microphone. */
+  picture?: boolean;
+  /** The camera at the back, for a document. */
+  back?: boolean;
 }
 
 const video = (w: Wish): MediaTrackConstraints => ({
   width: { ideal: w.width ?? 640 },
   height: { ideal: ((w.width ?? 640) * 3) / 4 },
   frameRate: { ideal: w.fps ?? 25, max: 30 },
-  ...(w.camera ? { deviceId: { exact: w.camera } } : { facingMode: 'user' }),
+  ...(w.camera ? { deviceId: { exact: w.camera } } : { facingMode: w.back ? 'environment' : 'user' }),
 });
 const audio = (w: Wish): MediaTrackConstraints => ({
   echoCancellation: true,
@@ -49,10 +53,10 @@ export function open(wish: Wish = {}, signal?: AbortSignal): Promise<Media> {
     if (!navigator.mediaDevices?.getUserMedia) return { stream: new MediaStream(), trouble: 'cam.none' };
     let media: Media;
     try {
-      media = { stream: await navigator.mediaDevices.getUserMedia({ video: video(wish), audio: audio(wish) }), trouble: '' };
+      media = { stream: await navigator.mediaDevices.getUserMedia({ video: video(wish), audio: wish.picture ? false : audio(wish) }), trouble: '' };
     } catch (first) {
       const trouble = troubleOf(first);
-      if (trouble === 'cam.blocked') media = { stream: new MediaStream(), trouble };
+      if (trouble === 'cam.blocked' || wish.picture) media = { stream: new MediaStream(), trouble };
       else {
         const sound = await navigator.mediaDevices.getUserMedia({ audio: audio(wish) }).catch(() => new MediaStream());
         media = { stream: sound, trouble: 'cam.none' };

@@ -33,12 +33,43 @@ export function standAt(p: Place) {
 /** Codes of the rooms that read the same as a copy code. */
 const alias: Record<string, Code> = {
   unauthenticated: 'auth.signedOut',
+  'auth.needed': 'auth.signedOut',
+  'auth.stage': 'auth.signedOut',
+  'auth.csrf': 'page.old',
+  'auth.codeMany': 'auth.tooMany',
+  too_many: 'auth.tooMany',
+  'terms.changed': 'page.old',
+  id_needed: 'id.needed',
+  'id.incomplete': 'id.needed',
+  'identity.state': 'page.old',
+  'contact.state': 'page.old',
+  'contact.answered': 'page.old',
+  'visit.state': 'visit.gone',
+  'visit.identity': 'id.needed',
+  'visit.window': 'booking.refused',
+  'visit.notice': 'booking.refused',
+  'visit.overlap': 'booking.refused',
+  'visit.limit': 'booking.refused',
+  'visit.contact': 'booking.refused',
+  'visit.account': 'booking.refused',
+  'visit.class': 'booking.refused',
+  'visit.service_off': 'booking.refused',
+  'visit.not_available': 'booking.refused',
+  not_found: 'notFound',
+  fields: 'form',
   booking_over: 'call.ended',
   call_over: 'call.ended',
   time_up: 'call.ended',
   elsewhere: 'call.elsewhere',
   no_recorder: 'call.cannotRecord',
   too_early: 'call.early',
+  'call.removed': 'call.endedByStaff',
+  'call.refused': 'call.endedByStaff',
+  terminated: 'call.endedByStaff',
+  stopped: 'call.endedByStaff',
+  removed: 'call.endedByStaff',
+  seat_removed: 'call.endedByStaff',
+  'call.waitStaff': 'wait.ready',
 };
 
 export function known(code: string): code is Code {
@@ -53,6 +84,22 @@ function words(value: unknown, key: string): string {
   }
   if (value && typeof value === 'object' && 'amount' in value && 'currency' in value) return money(value as { amount: number; currency: string });
   return String(value ?? '');
+}
+
+/** The words of a code, or other words where the code is not known here. */
+export function sayOr(code: string | undefined, params: Params, other: string): string {
+  return code && (known(code) || code in alias) ? say(code, params) : other;
+}
+
+/** The words of a wrong field: the server's short code, or ours. */
+export function sayField(code: string): string {
+  const name = code.startsWith('field.') ? code.slice(6) : code;
+  const same: Record<string, Code> = {
+    format: 'field.invalid', type: 'field.invalid', unknown: 'field.choose', range: 'field.invalid', too_short: 'field.required',
+    too_long: 'field.tooLong', length: 'field.invalid', pattern: 'field.invalid', tick: 'terms.notAll', used: 'field.used',
+  };
+  const key = `field.${name}`;
+  return say(known(key) ? key : (same[name] ?? (known(code) ? code : 'field.invalid')));
 }
 
 /** The words of a code. Parameters that are instants or money are put in words here. */

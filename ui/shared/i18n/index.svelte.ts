@@ -21,8 +21,16 @@ class I18n {
   readonly tag = $derived(`${this.lang}-${this.country}`);
   private books: Book[] = [];
 
+  private late: Promise<void>[] = [];
+
   add(book: Book) {
     this.books.push(book);
+    if (this.lang !== 'en') this.late.push(book.load(this.lang));
+  }
+
+  /** Waits for the catalogues that came with a lazy page; a page is drawn after it. */
+  async settle(): Promise<void> {
+    await Promise.all(this.late.splice(0));
   }
 
   /** Loads every catalogue of the language, then switches; the page never shows a mix. */

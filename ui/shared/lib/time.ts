@@ -143,3 +143,20 @@ export function remaining(ms: number): string {
 export function zoneCity(zone: string): string {
   return (zone.split('/').pop() ?? zone).replace(/_/g, ' ');
 }
+
+/** The date of an instant at a place, as the server writes dates. */
+export function dateAt(at: Date, zone: string): string {
+  const p = parts(at, zone);
+  return `${p.year}-${two(p.month)}-${two(p.day)}`;
+}
+
+/** A calendar date some days on; a question's bounds, never an appointment. */
+export function addDays(iso: string, days: number): string {
+  const [year = 1970, month = 1, day = 1] = iso.split('-').map(Number);
+  return new Date(Date.UTC(year, month - 1, day + days)).toISOString().slice(0, 10);
+}
+
+/** The hour of an instant at a place, to group times by part of the day. */
+export function hourAt(at: Date, zone: string): number {
+  return parts(at, zone).hour;
+}
