@@ -238,8 +238,15 @@ func (m *Machine) goOn() Action {
 		return Action{Kind: Push, Txn: *m.pending}
 	case m.state == Live:
 		return Action{Kind: AskBatch, Seq: m.seq}
+	case m.troubled():
+		return m.restart(m.state, m.cause) // it is over when the handshake says so
 	}
-	return m.restart(Connecting, m.cause)
+	return m.restart(Connecting, "")
+}
+
+// troubled tells whether people have been told of something that another look may or may not find better.
+func (m *Machine) troubled() bool {
+	return m.state == Paused || m.state == InRecovery || m.state == Withdrawn
 }
 
 func (m *Machine) stateRead(s linkspec.SyncState) Action {
@@ -247,7 +254,9 @@ func (m *Machine) stateRead(s linkspec.SyncState) Action {
 	if m.resync.last != nil {
 		return m.endResync(s.Head)
 	}
-	m.set(Handshake, m.cause)
+	if !m.troubled() {
+		m.set(Handshake, "")
+	}
 	return Action{Kind: AskCentre}
 }
 
@@ -268,6 +277,7 @@ func (m *Machine) conclude(chain []byte) Action {
 		}
 		return Action{Kind: AskBatch, Seq: m.seq}
 	case Seed, Reseed:
+		m.seq = 0 // a restored cursor may stand where this site has forgotten its own hash
 		return m.beginResync("", m.site.Head, false)
 	case Resume:
 		r := m.view.Cursor.GetResync()
