@@ -35,8 +35,17 @@ func party(t *testing.T, name string) *vault.Party {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	b := newBenchWithout(t)
+	b.options.Centre = b.centre.Peer()
+	b.out = b.open()
+	return b
+}
+
+// newBenchWithout is a site that does not know its centre yet.
+func newBenchWithout(t *testing.T) *bench {
+	t.Helper()
 	b := &bench{t: t, db: storetest.Open(t, outbox.Schema), centre: party(t, "centre")}
-	b.options = outbox.Options{Site: site, Party: party(t, "site"), Centre: b.centre.Peer(), Guard: filepath.Join(t.TempDir(), "incarnation")}
+	b.options = outbox.Options{Site: site, Party: party(t, "site"), Guard: filepath.Join(t.TempDir(), "incarnation")}
 	b.out = b.open()
 	return b
 }
