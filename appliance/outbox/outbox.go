@@ -184,7 +184,11 @@ func (o *Outbox) add(tx *store.Tx, path string, e *record.Envelope) error {
 		return err
 	}
 	seq := head + 1
-	txn, err := o.count(tx, seq, len(value))
+	rows := 1
+	if e.GetType() == string(record.TypeKey) {
+		rows = 0 // or a full transaction would be refused once a quarter
+	}
+	txn, err := o.count(tx, seq, rows, len(value))
 	if err != nil {
 		return err
 	}
@@ -204,14 +208,14 @@ func (o *Outbox) add(tx *store.Tx, path string, e *record.Envelope) error {
 	return tx.Exec(`UPDATE sync_state SET head = ?, chain = ?`, seq, chain[:])
 }
 
-// count adds one row to the local transaction and returns its number. It bounds what one push must carry whole.
-func (o *Outbox) count(tx *store.Tx, seq int64, bytes int) (int64, error) {
+// count adds to the local transaction and returns its number. It bounds what one push must carry whole.
+func (o *Outbox) count(tx *store.Tx, seq int64, rows, bytes int) (int64, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.open.tx != tx {
 		o.open = local{tx: tx, first: seq}
 	}
-	o.open.rows++
+	o.open.rows += rows
 	o.open.bytes += bytes
 	if o.open.rows > record.MaxLocal || o.open.bytes > record.MaxLocalSize {
 		return 0, fault.New("outbox.Put", fault.Invalid, "One transaction changes more than 100 replicated records; do it in parts.").WithCode("sync.local_too_large")
