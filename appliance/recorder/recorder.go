@@ -77,17 +77,22 @@ func (r *Recorders) Open(spec linkspec.Spec) (sfu.Recorder, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.takes[spec.Call] != nil {
+	former := r.takes[spec.Call]
+	if former != nil && !former.dead.Load() {
 		return nil, fault.New("recorder.Open", fault.Conflict, "This call has a recorder.").WithCode("recorder_twice")
 	}
 	planned := planned(spec, r.cfg.Clock.Now())
 	for _, t := range r.takes {
+		if t == former {
+			continue // it will write no more
+		}
 		planned += t.planned(r.cfg.Clock.Now())
 	}
 	if err := r.room(reserveNew, planned); err != nil {
 		return nil, err
 	}
 	t := newTake(r, spec)
+	t.former = former
 	r.takes[spec.Call] = t
 	return t, nil
 }

@@ -24,6 +24,8 @@ type Take struct {
 	paused atomic.Bool
 	failed chan error
 	done   chan struct{} // closed when the writing goroutine has ended
+	dead   atomic.Bool   // it has failed: the call may have another
+	former *Take         // the failed one before it, which may still be at the disk
 
 	mu     sync.Mutex // guards the rest
 	armed  bool
@@ -45,6 +47,13 @@ func (t *Take) Arm(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fault.New("recorder.Arm", fault.Unavailable, "The recording was not begun in time.").Because(err)
 	}
+	if t.former != nil {
+		select {
+		case <-t.former.done:
+		case <-ctx.Done():
+			return slow()
+		}
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.armed || t.broken != nil {
@@ -53,7 +62,7 @@ func (t *Take) Arm(ctx context.Context) error {
 	s, err := t.r.begin(t.spec)
 	if err != nil {
 		t.broken = err
-		t.r.forget(t)
+		t.dead.Store(true)
 		close(t.done)
 		return err
 	}
@@ -167,6 +176,7 @@ func (t *Take) breakDown(err error) {
 	}
 	t.mu.Unlock()
 	if first {
+		t.dead.Store(true)
 		t.failed <- err // holds one value, and this happens once
 		t.ring.close()
 		select {

@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -16,6 +18,7 @@ import (
 
 	"sallyport/appliance/clock"
 	"sallyport/appliance/fault"
+	"sallyport/appliance/ident"
 	"sallyport/appliance/linkspec"
 	"sallyport/appliance/reel"
 	"sallyport/appliance/reel/reeltest"
@@ -51,7 +54,12 @@ func TestADiskThatRefuses(t *testing.T) {
 		t.Errorf("failed with %v", failed)
 	}
 	limit(t, unix.RLIM_INFINITY)
-	r.seal(rec, "recording_failed")
+	// The call may have another recorder at once, which goes on with the same recording.
+	again := r.armed()
+	r.written()
+	r.hasty = false
+	r.play(again, frames[:60], newSender("v1"))
+	r.seal(again, "time_up")
 	kinds := r.kinds()
 	for _, want := range []string{linkspec.RecordingGap, linkspec.RecordingFailed, linkspec.RecordingSealed} {
 		if !slices.Contains(kinds, want) {
@@ -59,7 +67,7 @@ func TestADiskThatRefuses(t *testing.T) {
 		}
 	}
 	report := r.verify()
-	if report.Verdict() != reel.Gaps || report.Segments != 2 {
+	if report.Verdict() != reel.Gaps || report.Segments != 3 || !report.Final {
 		t.Errorf("%s, %d segments, damage %v", report.Verdict(), report.Segments, report.Damage)
 	}
 }
@@ -180,5 +188,63 @@ func TestADiskThatStandsStill(t *testing.T) {
 				t.Errorf("gaps %+v, verdict %s", m.Gaps, r.verify().Verdict())
 			}
 		})
+	}
+}
+
+// TestKilledInTheMiddle is R3: a process that is killed loses no more than two seconds, and its recording goes on.
+func TestKilledInTheMiddle(t *testing.T) {
+	r := newRig(t)
+	r.cfg.Clock = clock.Real{}
+	r.spec.Ends.Wall = time.Now().Add(time.Minute)
+	if root := os.Getenv("SALLYPORT_TEST_ROOT"); root != "" {
+		r.cfg.Root, r.spec.Call = root, ident.Call(os.Getenv("SALLYPORT_TEST_CALL"))
+		r.cfg.Keys = func() linkspec.Keys {
+			return linkspec.Keys{Facility: "f", Recipients: []string{os.Getenv("SALLYPORT_TEST_TO")}}
+		}
+		r.restart()
+		rec := r.armed()
+		for seq := uint16(0); ; seq++ {
+			rec.Packet("v1", sfu.Audio, &rtp.Packet{Header: rtp.Header{SequenceNumber: seq, Timestamp: uint32(seq) * 960, SSRC: 1}, Payload: make([]byte, 100)})
+			<-time.After(5 * time.Millisecond) // the pace of a call, until somebody kills this process
+		}
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledInTheMiddle$")
+	cmd.Env = append(os.Environ(), "SALLYPORT_TEST_ROOT="+r.root, "SALLYPORT_TEST_CALL="+string(r.spec.Call), "SALLYPORT_TEST_TO="+r.who.Recipient().String())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var folder string
+	for deadline := time.Now().Add(30 * time.Second); ; runtime.Gosched() {
+		if found, err := filepath.Glob(filepath.Join(r.root, "*", "*", reel.SegmentName(1))); err == nil && len(found) == 1 {
+			folder = filepath.Dir(found[0])
+			if all, err := reel.Survey(folder); err == nil && all[0].Chunks >= 3 {
+				break
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the other process writes nothing")
+		}
+	}
+	killed := time.Now()
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait() // says that it was killed
+	all, err := reel.Survey(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// EndMS is the beginning of the last chunk, which holds a second.
+	if lost := killed.Sub(time.UnixMilli(all[0].EndMS).Add(time.Second)); lost > 2*time.Second {
+		t.Errorf("%v lost", lost)
+	}
+	r.restart()
+	rec := r.armed()
+	if r.folder() != folder {
+		t.Fatalf("goes on in %s, not in %s", r.folder(), folder)
+	}
+	r.seal(rec, "time_up")
+	if report := r.verify(); report.Verdict() != reel.Gaps || report.Segments != 2 || !report.Final {
+		t.Errorf("%s %+v", report.Verdict(), report)
 	}
 }
