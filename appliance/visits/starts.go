@@ -72,7 +72,7 @@ func (vs *Visits) sift(tx *store.Tx, f Facts, r Request, places []schedule.Place
 		}
 		never = never && personal(found[0])
 	}
-	if never {
+	if never && len(kept) == 0 {
 		return nil, first.Fault("visits.Starts", f)
 	}
 	return kept, nil
