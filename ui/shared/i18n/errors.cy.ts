@@ -51,6 +51,7 @@ export default {
   'call.endedByStaff': 'Daeth staff â’r alwad hon i ben. Ffoniwch ni os oes gennych gwestiynau.',
   'call.private': 'Mae’r alwad hon yn breifat. Nid yw’n cael ei recordio ac ni all staff ei gwylio.',
   'wait.ready': 'Mae staff yn paratoi’r alwad. Arhoswch ar y dudalen hon.',
+  'wait.start': (p: P) => join('Rydych chi’ch dau yma.', p.time ? `Mae’r ymweliad yn dechrau am ${p.time}.` : 'Mae’r ymweliad yn dechrau cyn bo hir.'),
   'wait.onWay': (p: P) => `Mae ${p.name || 'y person arall'} wedi cael gwybod ac ar y ffordd.`,
   'wait.notTold': (p: P) => `Efallai nad yw ${p.name || 'y person arall'} yn gwybod eto. Rydym wedi dweud wrth staff.`,
   'wait.deviceFault': 'Mae nam ar sgrin yn y cyfleuster. Rydym yn symud yr ymweliad i un arall.',

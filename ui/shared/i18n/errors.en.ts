@@ -56,6 +56,7 @@ export default {
   'call.endedByStaff': 'Staff ended this call. Call us if you have questions.',
   'call.private': 'This call is private. It is not recorded and staff cannot watch it.',
   'wait.ready': 'Staff are getting the call ready. Stay on this page.',
+  'wait.start': (p: P) => join('You are both here.', p.time ? `The visit starts at ${p.time}.` : 'The visit starts soon.'),
   'wait.onWay': (p: P) => `${p.name || 'The other person'} has been told and is on the way.`,
   'wait.notTold': (p: P) => `${p.name || 'The other person'} may not know yet. We have told staff.`,
   'wait.deviceFault': 'A screen at the facility has a fault. We are moving the visit to another one.',

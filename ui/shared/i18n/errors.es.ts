@@ -48,6 +48,7 @@ export default {
   'call.endedByStaff': 'El personal terminó esta llamada. Llámenos si tiene preguntas.',
   'call.private': 'Esta llamada es privada. No se graba y el personal no puede verla.',
   'wait.ready': 'El personal prepara la llamada. Quédese en esta página.',
+  'wait.start': (p: P) => join('Los dos están aquí.', p.time ? `La visita empieza a las ${p.time}.` : 'La visita empieza pronto.'),
   'wait.onWay': (p: P) => `${p.name || 'La otra persona'} ya lo sabe y está en camino.`,
   'wait.notTold': (p: P) => `Puede que ${p.name || 'la otra persona'} no lo sepa aún. Avisamos al personal.`,
   'wait.deviceFault': 'Una pantalla del centro tiene una falla. Pasamos la visita a otra.',

@@ -70,6 +70,22 @@ const alias: Record<string, Code> = {
   removed: 'call.endedByStaff',
   seat_removed: 'call.endedByStaff',
   'call.waitStaff': 'wait.ready',
+  opens_later: 'call.early',
+  on_the_way: 'wait.onWay',
+  not_told: 'wait.notTold',
+  staff_preparing: 'wait.ready',
+  device_fault: 'wait.deviceFault',
+  facility_late: 'wait.late',
+  not_available: 'wait.away',
+  ready: 'wait.start',
+  'call.waitStart': 'wait.start',
+  'visit.not_declinable': 'visit.gone',
+  'party.listFull': 'party.tooMany',
+  'party.twice': 'party.tooMany',
+  'contact.limit': 'contact.cannotAdd',
+  'device.unknown': 'page.old',
+  'case.changed': 'page.old',
+  'case.notClaimed': 'page.old',
 };
 
 export function known(code: string): code is Code {
@@ -80,7 +96,7 @@ function words(value: unknown, key: string): string {
   const style: Style = { tag: i18n.tag, h24: place.h24 ?? false };
   if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value)) {
     const at = new Date(value);
-    return key === 'date' || key === 'until' ? date(at, place.zone, style) : time(at, place.zone, style);
+    return key === 'date' || key === 'from' ? date(at, place.zone, style) : time(at, place.zone, style);
   }
   if (value && typeof value === 'object' && 'amount' in value && 'currency' in value) return money(value as { amount: number; currency: string });
   return String(value ?? '');

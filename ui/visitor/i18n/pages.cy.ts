@@ -234,7 +234,7 @@ export default {
   room: {
     title: (p) => `Ymweliad â ${p.name}`,
     opening: 'Yn agor eich camera',
-    stay: 'Arhoswch ar y dudalen hon. Rydym yn eich gadael i mewn ein hunain.',
+    stay: 'Arhoswch ar y dudalen hon a byddwn yn eich gadael i mewn.',
     ready: 'Rydych chi’n barod.',
     waitingFor: (p) => `Yn aros am ${p.name}`,
     over: 'Mae’r ymweliad hwn ar ben.',

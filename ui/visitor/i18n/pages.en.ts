@@ -235,7 +235,7 @@ export default {
   room: {
     title: (p: { name: string }) => `Visit with ${p.name}`,
     opening: 'Opening your camera',
-    stay: 'Stay on this page. We let you in by ourselves.',
+    stay: 'Stay on this page and we will let you in.',
     ready: 'You are ready.',
     waitingFor: (p: { name: string }) => `Waiting for ${p.name}`,
     over: 'This visit is over.',

@@ -234,7 +234,7 @@ export default {
   room: {
     title: (p) => `Visita con ${p.name}`,
     opening: 'Abriendo su cámara',
-    stay: 'Quédese en esta página. Le dejamos entrar nosotros.',
+    stay: 'Quédese en esta página y le dejaremos entrar.',
     ready: 'Está listo.',
     waitingFor: (p) => `Esperando a ${p.name}`,
     over: 'Esta visita terminó.',
