@@ -11,6 +11,7 @@
 package recorder
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -166,15 +167,31 @@ func (r *Recorders) find(call ident.Call) (begun, bool, error) {
 	return all[i], true, err
 }
 
-// Recover seals the recordings of calls that ended while nobody wrote: live says which calls go on. It is called once,
-// before the first call opens; bookingd learns of each by recording.sealed with Recovered.
+// Serve seals what nobody seals, at once and every minute ([Recorders.Recover]), until ctx ends. Then it writes what every
+// take holds, and the next run goes on with their recordings.
+func (r *Recorders) Serve(ctx context.Context, live func(ident.Call) bool) error {
+	defer r.Close()
+	for {
+		if err := r.Recover(live); err != nil {
+			r.cfg.Log.Error("recordings not recovered", "op", "recorder.Serve", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.cfg.Clock.After(time.Minute):
+		}
+	}
+}
+
+// Recover seals the recordings of calls that ended while nobody wrote, or whose recorder failed for good: live says which
+// calls go on. bookingd learns of each by recording.sealed with Recovered.
 func (r *Recorders) Recover(live func(ident.Call) bool) error {
 	all, err := r.unsealed()
 	if err != nil {
 		return err
 	}
 	for _, b := range all {
-		if live(b.first.Call) {
+		if live(b.first.Call) || r.writing(b.first.Call) {
 			continue
 		}
 		if err := r.seal(b.folder, reel.Manifest{Code: "recovered", Recovered: true}); err != nil {
@@ -183,6 +200,22 @@ func (r *Recorders) Recover(live func(ident.Call) bool) error {
 		}
 	}
 	return nil
+}
+
+// writing tells whether a take of the call is at the disk.
+func (r *Recorders) writing(call ident.Call) bool {
+	r.mu.Lock()
+	t := r.takes[call]
+	r.mu.Unlock()
+	if t == nil {
+		return false
+	}
+	select {
+	case <-t.done:
+		return false
+	default:
+		return true
+	}
 }
 
 // seal writes a recording's manifest and tells of it. It fills in what the folder says.

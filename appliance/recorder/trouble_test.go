@@ -248,3 +248,46 @@ func TestKilledInTheMiddle(t *testing.T) {
 		t.Errorf("%s %+v", report.Verdict(), report)
 	}
 }
+
+// A recorder that failed and was not followed leaves a recording that is sealed while the daemon runs.
+func TestServeSealsWhatNobodySeals(t *testing.T) {
+	r := newRig(t)
+	c := &stuck{Fake: r.clock}
+	r.cfg.Clock = c
+	r.restart()
+	rec := r.armed()
+	c.gate.Lock()
+	for seq := range uint16(500) {
+		rec.Packet("v1", sfu.Audio, &rtp.Packet{Header: rtp.Header{SequenceNumber: seq, SSRC: 1}, Payload: []byte{0xF8, 1}})
+		c.Advance(20 * time.Millisecond)
+	}
+	c.gate.Unlock()
+	<-rec.Failed()
+	going := make(chan bool, 1)
+	going <- true
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- r.all.Serve(ctx, func(ident.Call) bool {
+			select {
+			case <-going:
+				return true // the call goes on at first: its recording is left alone
+			default:
+				return false
+			}
+		})
+	}()
+	for deadline := time.Now().Add(10 * time.Second); !slices.Contains(r.kinds(), linkspec.RecordingSealed); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("nobody sealed it: %v", r.kinds())
+		}
+		c.Advance(10 * time.Second)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if report := r.verify(); report.Verdict() != reel.Gaps {
+		t.Errorf("%s %v", report.Verdict(), report.Damage)
+	}
+}

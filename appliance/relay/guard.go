@@ -39,7 +39,8 @@ type verdict struct {
 // EVEN-PORT.
 func judge(msg []byte) verdict {
 	if len(msg) >= 4 && msg[0]&0xC0 == 0x40 {
-		return verdict{pass: true} // channel data
+		// pion reads channel data whose length does not fit as STUN and masks the two bits away: no STUN in that dress.
+		return verdict{pass: !stun.IsMessage(msg)}
 	}
 	if len(msg) < 20 || msg[0]&0xC0 != 0 || !stun.IsMessage(msg) {
 		return verdict{}

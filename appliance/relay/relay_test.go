@@ -331,7 +331,7 @@ func TestQuota(t *testing.T) {
 			t.Fatalf("allocation %d: %v", i+1, err)
 		}
 	}
-	if n, refused := r.server.Live(); n != 2 || refused["quota"] != 18 {
+	if n, refused := r.server.Live(); n != 2 || refused["quota"] < 18 { // a client that waited for an answer asks again
 		t.Fatalf("%d live, refused %v", n, refused)
 	}
 	if _, err := r.allocate(udp, "v2"); err != nil {
