@@ -114,10 +114,10 @@ func (c *Calls) answer(tx *store.Tx, actor ident.Actor, call Call, s Step) (Chec
 	return check, nil
 }
 
-// Resume ends a passed check and lets the media flow again. answers are stored first, so that a form may send all lines
+// Resume ends the passed check that it names and lets the media flow again. answers are stored first, so that a form may send all lines
 // at once. It returns Conflict with the code check.incomplete, naming the lines, while one is unanswered or failed: no
 // resume leaves this house without its check.
-func (c *Calls) Resume(ctx context.Context, actor ident.Actor, id ident.Call, answers ...Step) (Call, error) {
+func (c *Calls) Resume(ctx context.Context, actor ident.Actor, id ident.Call, which ident.Check, answers ...Step) (Call, error) {
 	if err := mayControl(actor); err != nil {
 		return Call{}, err
 	}
@@ -133,6 +133,9 @@ func (c *Calls) Resume(ctx context.Context, actor ident.Actor, id ident.Call, an
 		}
 		if err := mine(check, actor); err != nil {
 			return err
+		}
+		if check.ID != which {
+			return fault.New("calls.Resume", fault.Conflict, "This security check is over. Begin again.").WithCode("check.none")
 		}
 		if check.Asked, err = c.steps(tx, *call); err != nil {
 			return err

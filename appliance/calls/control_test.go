@@ -22,7 +22,7 @@ func (s *site) pass(monitor ident.Actor) {
 	for _, step := range check.Asked {
 		answers = append(answers, calls.Step{Step: step, Answer: "passed"})
 	}
-	if _, err := s.calls.Resume(s.ctx, monitor, s.call().ID, answers...); err != nil {
+	if _, err := s.calls.Resume(s.ctx, monitor, s.call().ID, check.ID, answers...); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -35,7 +35,7 @@ func TestResumeNeedsTheWholeCheck(t *testing.T) {
 	if _, err := s.calls.Pause(s.ctx, monitor, id, "conduct"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.calls.Resume(s.ctx, monitor, id); fault.CodeOf(err) != "check.none" {
+	if _, err := s.calls.Resume(s.ctx, monitor, id, ""); fault.CodeOf(err) != "check.none" {
 		t.Errorf("resume without a check: %v", err)
 	}
 	check, err := s.calls.BeginCheck(s.ctx, monitor, id)
@@ -61,17 +61,17 @@ func TestResumeNeedsTheWholeCheck(t *testing.T) {
 		}
 	}
 	head := int64(len(s.commands(0)))
-	if _, err := s.calls.Resume(s.ctx, monitor, id); fault.CodeOf(err) != "check.incomplete" {
+	if _, err := s.calls.Resume(s.ctx, monitor, id, check.ID); fault.CodeOf(err) != "check.incomplete" {
 		t.Errorf("resume with a line open: %v", err)
 	}
 	last := check.Asked[len(check.Asked)-1]
-	if _, err := s.calls.Resume(s.ctx, monitor, id, calls.Step{Step: last, Answer: "failed", Reason: "no"}); fault.CodeOf(err) != "check.incomplete" {
+	if _, err := s.calls.Resume(s.ctx, monitor, id, check.ID, calls.Step{Step: last, Answer: "failed", Reason: "no"}); fault.CodeOf(err) != "check.incomplete" {
 		t.Errorf("resume with a line failed: %v", err)
 	}
 	if n := int64(len(s.commands(head))); n != 0 {
 		t.Fatalf("%d commands left before the check passed", n)
 	}
-	if _, err := s.calls.Resume(s.ctx, monitor, id, calls.Step{Step: last, Answer: "passed"}); err != nil {
+	if _, err := s.calls.Resume(s.ctx, monitor, id, check.ID, calls.Step{Step: last, Answer: "passed"}); err != nil {
 		t.Fatal(err)
 	}
 	list := s.commands(head)

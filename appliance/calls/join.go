@@ -136,40 +136,54 @@ func (c *Calls) partyTo(tx *store.Tx, actor ident.Actor, id ident.Visit) (visits
 
 // allowed looks at the people, the restrictions, the device and the kill switches as they are now.
 func (c *Calls) allowed(tx *store.Tx, actor ident.Actor, v visits.Visit, call Call, station ident.Station) error {
-	refused := fault.New("calls.Join", fault.Forbidden, "You cannot join this visit. Call the facility if you have questions.").WithCode("call.refused")
-	i, err := c.People.Inmate(tx, v.Inmate)
+	why, err := c.parted(tx, call, v.Inmate, v.Main)
 	if err != nil {
 		return err
 	}
-	who, err := c.People.Visitor(tx, v.Main)
-	if err != nil {
-		return err
-	}
-	if !i.Present() || who.State != people.Active {
-		return refused
-	}
-	restricted, err := c.People.Restrictions(tx, v.Inmate, v.Main)
-	if err != nil {
-		return err
-	}
-	f, err := c.Facility.Get(tx)
-	if err != nil {
-		return err
-	}
-	zone, err := f.Location()
-	if err != nil {
-		return err
-	}
-	today := tx.Now().In(zone).Format(time.DateOnly)
-	for _, r := range restricted {
-		if r.On(today) && (r.Blocks() || r.Code == people.VisitsLost && !call.Privileged()) {
-			return refused
-		}
+	if why != "" {
+		return fault.New("calls.Join", fault.Forbidden, "You cannot join this visit. Call the facility if you have questions.").WithCode("call.refused")
 	}
 	if err := c.device(tx, actor, call, station); err != nil {
 		return err
 	}
 	return c.standing(tx, call.Spec.Labels)
+}
+
+// parted tells why two people may not be in a call together at this moment, "" when they may. The code is for staff.
+func (c *Calls) parted(tx *store.Tx, call Call, inmate ident.Inmate, visitor ident.Visitor) (string, error) {
+	i, err := c.People.Inmate(tx, inmate)
+	if err != nil {
+		return "", err
+	}
+	who, err := c.People.Visitor(tx, visitor)
+	if err != nil {
+		return "", err
+	}
+	if !i.Present() {
+		return "inmate_removed", nil
+	}
+	if who.State != people.Active {
+		return "ban", nil
+	}
+	restricted, err := c.People.Restrictions(tx, inmate, visitor)
+	if err != nil {
+		return "", err
+	}
+	f, err := c.Facility.Get(tx)
+	if err != nil {
+		return "", err
+	}
+	zone, err := f.Location()
+	if err != nil {
+		return "", err
+	}
+	today := tx.Now().In(zone).Format(time.DateOnly)
+	for _, r := range restricted {
+		if r.On(today) && (r.Blocks() || r.Code == people.VisitsLost && !call.Privileged()) {
+			return "ban", nil
+		}
+	}
+	return "", nil
 }
 
 // device checks that an inmate sits at a device of the own unit, out of hearing where the call is privileged.

@@ -245,7 +245,7 @@ func (c *Calls) finish(tx *store.Tx, call *Call, code, by string, at time.Time) 
 	if err != nil {
 		return err
 	}
-	f.Code, f.ByStaff = code, by != "" && (ours || isStaff(by))
+	f.Code, f.ByStaff = code, ours && (by != "" || endReasons[code]) || isStaff(by)
 	o := OutcomeOf(f)
 	if err := c.close(tx, call, o.Turn, o.Reason, by, at); err != nil {
 		return err
@@ -259,6 +259,38 @@ func (c *Calls) finish(tx *store.Tx, call *Call, code, by string, at time.Time) 
 		Delivered: time.Duration(call.MeteredS) * time.Second,
 	})
 	return err
+}
+
+// Happened looks at the running calls of somebody to whom something happened: who may not be together any more is parted
+// now, not at the end of the visit.
+func (c *Calls) Happened(tx *store.Tx, inmate ident.Inmate, visitor ident.Visitor) error {
+	all, err := c.open(tx)
+	if err != nil {
+		return err
+	}
+	for _, call := range all {
+		i, v := call.side("inmate"), call.side("visitor")
+		if inmate != "" && i.Who != string(inmate) || visitor != "" && v.Who != string(visitor) || call.State == Ending {
+			continue
+		}
+		reason, err := c.parted(tx, call, ident.Inmate(i.Who), ident.Visitor(v.Who))
+		if err != nil {
+			return err
+		}
+		if reason == "" {
+			continue
+		}
+		if err := c.dropCheck(tx, call.ID, reason); err != nil {
+			return err
+		}
+		if err := c.orderEnd(tx, &call, reason, ident.System()); err != nil {
+			return err
+		}
+		if err := c.tell(tx, call); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func isStaff(by string) bool {

@@ -150,3 +150,27 @@ func roomPhase(s State) string {
 		return "over"
 	}
 }
+
+// says are the copy keys of the safe reasons; the UI owns the words.
+var says = map[string]string{
+	WaitOpensLater: "call.early", WaitOnTheWay: "wait.onWay", WaitNotTold: "wait.notTold", WaitStaff: "wait.ready",
+	WaitDevice: "wait.deviceFault", WaitLate: "wait.late", WaitNotAvailable: "wait.away", WaitReady: "wait.ready",
+}
+
+// Says returns the copy key of the waiting room with what its words need.
+func (r Room) Says() (key string, params map[string]any) {
+	params = map[string]any{"name": r.Peer}
+	switch r.Phase {
+	case "over":
+		return "call.ended", params
+	case "paused":
+		return "call.paused", params
+	}
+	if !r.Wait.Opens.IsZero() {
+		params["time"] = r.Wait.Opens
+	}
+	if !r.Wait.Until.IsZero() {
+		params["time"] = r.Wait.Until
+	}
+	return says[r.Wait.Reason], params
+}

@@ -13,7 +13,7 @@ import (
 
 // Filter chooses recordings of the catalogue; zero values choose all.
 type Filter struct {
-	Inmate ident.Inmate
+	Who    []string // typed ids of people on either side; nil: everybody
 	Visit  ident.Visit
 	From   time.Time
 	Until  time.Time
@@ -26,8 +26,8 @@ type Filter struct {
 func (r *Recordings) List(tx *store.Tx, f Filter) ([]Recording, int, error) {
 	where, args := []string{"1"}, []any{}
 	add := func(cond string, arg any) { where, args = append(where, cond), append(args, arg) }
-	if f.Inmate != "" {
-		add("EXISTS (SELECT 1 FROM call_seat s WHERE s.call = r.call AND s.role = 'inmate' AND s.who = ?)", string(f.Inmate))
+	if f.Who != nil {
+		add("EXISTS (SELECT 1 FROM call_seat s WHERE s.call = r.call AND s.who IN (SELECT value FROM json_each(?)))", list(f.Who))
 	}
 	if f.Visit != "" {
 		add("r.visit = ?", string(f.Visit))
@@ -49,10 +49,13 @@ func (r *Recordings) List(tx *store.Tx, f Filter) ([]Recording, int, error) {
 	if err := tx.Row(`SELECT count(*) FROM recording r `+cond, args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	list, err := store.All(tx, func(rows *store.Rows) (Recording, error) { return scan(rows) },
+	found, err := store.All(tx, func(rows *store.Rows) (Recording, error) { return scan(rows) },
 		columns+cond+` ORDER BY r.armed DESC, r.id LIMIT ? OFFSET ?`, append(args, f.Limit, f.Offset)...)
-	return list, total, err
+	return found, total, err
 }
+
+// list is ids as a JSON array, for json_each.
+func list(ids []string) string { return `["` + strings.Join(ids, `","`) + `"]` }
 
 // Mark is one mark of the time line.
 type Mark struct {
