@@ -4,7 +4,7 @@ package linkspec
 const (
 	RouteBackup    = "/backup"     // POST Backup -> 204
 	RouteMediaStop = "/media/stop" // POST MediaStop -> 204
-	RouteRoster    = "/roster"     // POST CSV -> RosterReport
+	RouteRoster    = "/roster"     // POST ?full=true, CSV -> RosterReport
 )
 
 // Backup asks for a copy of the database, sealed to age recipients.
@@ -22,9 +22,12 @@ type MediaStop struct {
 
 // RosterReport is the outcome of a roster import.
 type RosterReport struct {
+	State       string      `json:"state"`            // done, refused
+	Reason      string      `json:"reason,omitempty"` // of a refusal
 	Rows        int         `json:"rows"`
 	New         int         `json:"new"`
 	Changed     int         `json:"changed"`
+	Same        int         `json:"same"`
 	Gone        int         `json:"gone"`
 	Quarantined []RosterRow `json:"quarantined,omitempty"`
 }

@@ -54,3 +54,6 @@ func (o *Outbox) Status(tx *store.Tx) (Status, error) {
 	}
 	return s, nil
 }
+
+// Joined tells whether the site knows its centre; until then it captures for later.
+func (o *Outbox) Joined() bool { return len(o.centre.Wrap) > 0 }
