@@ -1,13 +1,19 @@
 package api
 
 import (
+	"context"
+
 	"sallyport/appliance/access"
+	"sallyport/appliance/calls"
 	"sallyport/appliance/clock"
 	"sallyport/appliance/facility"
+	"sallyport/appliance/linkspec"
 	"sallyport/appliance/moderation"
 	"sallyport/appliance/notices"
+	"sallyport/appliance/outbox"
 	"sallyport/appliance/people"
 	"sallyport/appliance/policy"
+	"sallyport/appliance/recordings"
 	"sallyport/appliance/schedule"
 	"sallyport/appliance/store"
 	"sallyport/appliance/visits"
@@ -27,4 +33,9 @@ type Rooms struct {
 	Visits   *visits.Visits
 
 	RosterSample []byte // a roster file to copy
+
+	Calls      *calls.Calls
+	Recordings *recordings.Recordings
+	Outbox     *outbox.Outbox                                     // its state for the sync card
+	Health     func(ctx context.Context) (linkspec.Status, error) // every part in words
 }

@@ -3,10 +3,21 @@ package setup
 import (
 	"context"
 
-	"sallyport/appliance/fault"
+	"sallyport/appliance/store"
 )
 
-// GetHealth is not open yet.
-func (d *Door) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
-	return nil, fault.New("setup.GetHealth", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+// GetHealth answers the state of every part in words.
+func (d *Door) GetHealth(ctx context.Context, _ GetHealthRequestObject) (GetHealthResponseObject, error) {
+	s, err := d.Health(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := GetHealth200JSONResponse{Version: s.Version, Parts: []HealthPart{}}
+	if err := d.DB.View(ctx, func(tx *store.Tx) error { out.Now = tx.Now(); return nil }); err != nil {
+		return nil, err
+	}
+	for _, p := range s.Parts {
+		out.Parts = append(out.Parts, HealthPart{Name: p.Name, State: HealthPartState(p.State), Detail: p.Detail, At: p.At})
+	}
+	return out, nil
 }
