@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"sallyport/appliance/ident"
 	"sallyport/appliance/linkspec"
 	"sallyport/appliance/unit"
 )
@@ -14,24 +15,26 @@ import (
 // config is bookingd.toml. Every key has a default that fits the evaluation; the appliance writes its own file from
 // site.toml. Secrets are never in it: they are credential files.
 type config struct {
-	State       string      `toml:"state"`        // folder of the database and the sealed blobs
-	Recordings  string      `toml:"recordings"`   // folder of sealed recordings, written by gatewayd
-	Credentials string      `toml:"credentials"`  // folder of secrets; empty: $CREDENTIALS_DIRECTORY
-	MakeSecrets bool        `toml:"make_secrets"` // make missing credentials: for the evaluation only
-	Visitor     doorConfig  `toml:"visitor"`
-	Kiosk       doorConfig  `toml:"kiosk"`
-	Staff       doorConfig  `toml:"staff"`
-	Setup       doorConfig  `toml:"setup"`
-	Link        linkConfig  `toml:"link"`
-	SMTP        smtpConfig  `toml:"smtp"`
-	Media       mediaConfig `toml:"media"`
-	Claim       string      `toml:"claim_file"` // where the first administrator's claim code is written on first start
+	State       string        `toml:"state"`        // folder of the database and the sealed blobs
+	Recordings  string        `toml:"recordings"`   // folder of sealed recordings, written by gatewayd
+	Credentials string        `toml:"credentials"`  // folder of secrets; empty: $CREDENTIALS_DIRECTORY
+	MakeSecrets bool          `toml:"make_secrets"` // make missing credentials: for the evaluation only
+	Visitor     doorConfig    `toml:"visitor"`
+	Kiosk       doorConfig    `toml:"kiosk"`
+	Staff       doorConfig    `toml:"staff"`
+	Setup       doorConfig    `toml:"setup"`
+	Link        linkConfig    `toml:"link"`
+	Central     centralConfig `toml:"central"`
+	SMTP        smtpConfig    `toml:"smtp"`
+	Media       mediaConfig   `toml:"media"`
+	Claim       string        `toml:"claim_file"` // where the first administrator's claim code is written on first start
 }
 
 // doorConfig is one door.
 type doorConfig struct {
 	Listen string `toml:"listen"` // host:port; a socket that systemd hands over by the door's name comes first
 	Origin string `toml:"origin"` // as browsers see it: https://visits.example.org
+	Limit  int    `toml:"limit"`  // requests a minute from one address; 0: no limit
 }
 
 // linkConfig is the unix socket and who may ask what on it.
@@ -42,13 +45,19 @@ type linkConfig struct {
 	Operators []int  `toml:"operator_uids"`
 }
 
+// centralConfig is the site's place at the centre; empty until commissioning.
+type centralConfig struct {
+	Site string `toml:"site"` // id of the facility; empty: made at the first start
+	Peer string `toml:"peer"` // the centre's public keys, as it printed them
+}
+
 // smtpConfig is the mail relay of the facility.
 type smtpConfig struct {
 	Host string `toml:"host"`
 	Port int    `toml:"port"`
 	TLS  string `toml:"tls"` // required, none (loopback only)
 	From string `toml:"from"`
-	Name string `toml:"name"` // HELO and Message-ID; the facility's mail domain
+	Name string `toml:"name"` // the name beside it
 }
 
 // mediaConfig is where browsers find gatewayd.
@@ -63,12 +72,12 @@ func defaults() config {
 	me := os.Getuid()
 	return config{
 		State: "state/booking", Recordings: "state/gateway/recordings",
-		Visitor: doorConfig{Listen: "127.0.0.1:8080", Origin: "http://localhost:8080"},
+		Visitor: doorConfig{Listen: "127.0.0.1:8080", Origin: "http://localhost:8080", Limit: 600},
 		Kiosk:   doorConfig{Listen: "127.0.0.1:8081", Origin: "http://localhost:8081"},
 		Staff:   doorConfig{Listen: "127.0.0.1:8082", Origin: "http://localhost:8082"},
-		Setup:   doorConfig{Listen: "127.0.0.1:8083", Origin: "http://localhost:8083"},
+		Setup:   doorConfig{Listen: "127.0.0.1:8083", Origin: "http://localhost:8083", Limit: 600},
 		Link:    linkConfig{Listen: "unix:" + filepath.Join("state", linkspec.Socket), Gateway: []int{me}, Sync: []int{me}, Operators: []int{me}},
-		SMTP:    smtpConfig{Host: "127.0.0.1", Port: 8025, TLS: "none", From: "visits@localhost", Name: "localhost"},
+		SMTP:    smtpConfig{Host: "127.0.0.1", Port: 8025, TLS: "none", From: "visits@localhost", Name: "Video visits"},
 		Media: mediaConfig{
 			Visitor: "ws://localhost:8090/signal", Kiosk: "ws://localhost:8090/signal", Staff: "ws://localhost:8090/signal",
 			Relay: []string{"turn:localhost:13478?transport=udp", "turn:localhost:13478?transport=tcp"},
@@ -110,6 +119,11 @@ func (c config) Validate() error {
 	if c.SMTP.TLS == "none" && !loopback(c.SMTP.Host) {
 		return unit.BadSetting("smtp.tls", `may be "none" only when smtp.host is this machine`)
 	}
+	if c.Central.Site != "" {
+		if _, err := ident.Parse[ident.Facility](c.Central.Site); err != nil {
+			return unit.BadSetting("central.site", "must be a facility's id")
+		}
+	}
 	return c.Media.validate()
 }
 
@@ -124,7 +138,19 @@ func (d doorConfig) validate(name string) error {
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
 		return unit.BadSetting(name+".origin", "must be https: browsers give no camera to a plain page")
 	}
+	if d.Limit < 0 {
+		return unit.BadSetting(name+".limit", "must not be negative")
+	}
 	return nil
+}
+
+// host is the door's name without scheme and port.
+func (d doorConfig) host() string {
+	u, err := url.Parse(d.Origin)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 func (m mediaConfig) validate() error {

@@ -4,27 +4,43 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
+	"net"
+	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sallyport/appliance/access"
+	"sallyport/appliance/api"
 	"sallyport/appliance/audit"
+	"sallyport/appliance/calls"
 	"sallyport/appliance/clock"
 	"sallyport/appliance/facility"
+	"sallyport/appliance/fault"
 	"sallyport/appliance/link"
 	"sallyport/appliance/meter"
+	"sallyport/appliance/moderation"
+	"sallyport/appliance/notices"
 	"sallyport/appliance/outbox"
+	"sallyport/appliance/people"
 	"sallyport/appliance/policy"
+	"sallyport/appliance/recordings"
 	"sallyport/appliance/schedule"
 	"sallyport/appliance/store"
 	"sallyport/appliance/unit"
 	"sallyport/appliance/vault"
+	"sallyport/appliance/visits"
+	"sallyport/provisioning/roster"
 )
 
 // schemas are the tables of all rooms; store applies them in the order of their numbers.
 func schemas() []fs.FS {
-	return []fs.FS{audit.Schema, outbox.Schema, facility.Schema, policy.Schema, schedule.Schema}
+	return []fs.FS{
+		audit.Schema, outbox.Schema, facility.Schema, policy.Schema, people.Schema, access.Schema, schedule.Schema, moderation.Schema,
+		visits.Schema, calls.Schema, recordings.Schema, notices.Schema,
+	}
 }
 
 // house is the wired appliance.
@@ -33,9 +49,21 @@ type house struct {
 	db    *store.DB
 	clock clock.Clock
 	began time.Time
+	vault *vault.Credentials
 
-	vault   *vault.Credentials
-	feed    *outbox.Feed
+	feed       *outbox.Feed
+	outbox     *outbox.Outbox
+	facility   *facility.Facilities
+	policy     *policy.Policy
+	people     *people.People
+	access     *access.Access
+	cases      *moderation.Cases
+	schedule   *schedule.Schedule
+	visits     *visits.Visits
+	calls      *calls.Calls
+	recordings *recordings.Recordings
+	notices    *notices.Notices
+
 	link    *link.Link
 	metrics *link.Metrics
 	reg     *prometheus.Registry
@@ -56,6 +84,9 @@ func build(ctx context.Context, env *unit.Env, cfg config) (*house, error) {
 	}
 	h.db = db
 	h.feed = outbox.NewFeed(db)
+	if err := h.furnish(env); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	h.metrics = link.NewMetrics(h.clock, func() []byte { return meter.Text(h.reg) })
 	h.link = link.New(link.Options{
 		DB: db, Log: env.Log,
@@ -82,35 +113,105 @@ func (h *house) openVault(env *unit.Env) (err error) {
 	return err
 }
 
-// routes are everything that the link has.
-func (h *house) routes() []link.Route {
-	return append(link.OperatorRoutes(h.db, h.status), h.metrics.Route())
-}
-
-// serve takes the sockets, says READY and serves until ctx ends.
+// serve runs the writer, and upon it everything else, until ctx ends.
 func (h *house) serve(ctx context.Context, env *unit.Env) (err error) {
 	defer func() { err = errors.Join(err, h.db.Close()) }()
 	var g unit.Group
 	g.Add("store", h.db.Serve)
-	g.Add("feed", h.feed.Serve)
-	ln, err := env.Listener("link", h.cfg.Link.Listen)
+	g.Add("house", func(ctx context.Context) error { return h.live(ctx, env) })
+	return g.Serve(ctx)
+}
+
+// live takes the sockets, says READY and serves the rooms and doors.
+func (h *house) live(ctx context.Context, env *unit.Env) error {
+	if err := h.outbox.Begin(ctx, h.db); err != nil {
+		return err
+	}
+	if err := h.writeClaim(ctx, env.Log); err != nil {
+		return err
+	}
+	contract, err := api.Load()
 	if err != nil {
 		return err
 	}
-	g.Add("link", func(ctx context.Context) error { return h.link.Serve(ctx, ln) })
-	env.Probe("database", h.alive)
-	g.Add("ready", func(ctx context.Context) error {
-		if err := h.alive(ctx); err != nil {
-			return err
+	names := []string{"visitor", "kiosk", "staff", "setup"}
+	sockets := map[string]net.Listener{}
+	for _, name := range append(names, "link") {
+		address := h.cfg.Link.Listen
+		if name != "link" {
+			address = h.doorways()[name].cfg.Listen
 		}
-		env.Ready()
-		<-ctx.Done()
-		return nil
-	})
+		if sockets[name], err = env.Listener(name, address); err != nil {
+			return errors.Join(err, closeAll(sockets))
+		}
+	}
+	var g unit.Group
+	g.Add("feed", h.feed.Serve)
+	g.Add("schedule", func(ctx context.Context) error { return h.schedule.Serve(ctx, h.db, h.clock) })
+	g.Add("visits", func(ctx context.Context) error { return h.visits.Serve(ctx, h.db, h.clock, env.Log) })
+	g.Add("calls", h.calls.Serve)
+	g.Add("recordings", h.recordings.Serve)
+	g.Add("notices", h.notices.Serve)
+	g.Add("sweep", func(ctx context.Context) error { return h.sweep(ctx, env.Log) })
+	g.Add("link", func(ctx context.Context) error { return h.link.Serve(ctx, sockets["link"]) })
+	rooms := h.rooms()
+	for _, name := range names {
+		g.Add(name, h.door(name, sockets[name], contract, rooms, env.Log))
+	}
+	env.Probe("database", h.alive)
+	env.Ready()
 	return g.Serve(ctx)
+}
+
+func closeAll(sockets map[string]net.Listener) error {
+	var errs []error
+	for _, ln := range sockets {
+		if ln != nil {
+			errs = append(errs, ln.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// rooms are what the doors may use.
+func (h *house) rooms() *api.Rooms {
+	return &api.Rooms{
+		DB: h.db, Clock: h.clock, Facility: h.facility, Policy: h.policy, People: h.people, Access: h.access, Schedule: h.schedule,
+		Cases: h.cases, Notices: h.notices, Visits: h.visits, Calls: h.calls, Recordings: h.recordings, Outbox: h.outbox, Health: h.status,
+		RosterSample: roster.Sample,
+	}
 }
 
 // alive makes one round trip through the writer.
 func (h *house) alive(ctx context.Context) error {
 	return h.db.Update(ctx, func(*store.Tx) error { return nil })
+}
+
+// writeClaim writes the code with which somebody in front of the machine becomes its first administrator. It is in a
+// file, not in the log: who may read the state folder owns the appliance anyway.
+func (h *house) writeClaim(ctx context.Context, log *slog.Logger) error {
+	path := h.cfg.Claim
+	if path == "" {
+		path = filepath.Join(h.cfg.State, "claim-code")
+	}
+	code := ""
+	err := h.db.Update(ctx, func(tx *store.Tx) error {
+		claimed, err := h.access.Claimed(tx)
+		if err != nil || claimed {
+			return err
+		}
+		code, err = h.access.NewClaim(tx)
+		return err
+	})
+	if err != nil && !fault.Is(err, fault.Conflict) {
+		return err
+	}
+	if code == "" {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	log.Info("nobody owns this appliance yet; the claim code is in a file of the state folder", "op", "bookingd")
+	return os.WriteFile(path, []byte(code+"\n"), 0o600)
 }

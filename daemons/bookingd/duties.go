@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"sallyport/appliance/ident"
+	"sallyport/appliance/link"
+	"sallyport/appliance/linkspec"
+	"sallyport/appliance/record"
+	"sallyport/appliance/store"
+)
+
+// routes are everything that the link has.
+func (h *house) routes() []link.Route {
+	replication := link.NewReplication(h.db, h.outbox)
+	replication.OnCommand(record.CmdVisitCancel, link.CancelVisit(h.visits))
+	var all []link.Route
+	for _, some := range [][]link.Route{
+		link.OperatorRoutes(h.db, h.status), link.MediaRoutes(h.calls), link.RosterRoutes(h.importRoster),
+		link.GatewayRoutes(h.calls, h.metrics), replication.Routes(h.metrics), {h.metrics.Route()},
+	} {
+		all = append(all, some...)
+	}
+	return all
+}
+
+// importRoster takes a roster file from an operator on the machine.
+func (h *house) importRoster(ctx context.Context, by ident.Actor, full bool, file io.Reader) (linkspec.RosterReport, error) {
+	m, err := h.people.ImportRoster(ctx, by, "operator", full, file)
+	if err != nil {
+		return linkspec.RosterReport{}, err
+	}
+	r := linkspec.RosterReport{
+		State: m.State, Reason: m.Reason, Rows: m.Rows, New: m.Added, Changed: m.Changed, Same: m.Unchanged, Gone: m.Released,
+	}
+	for _, bad := range m.Bad {
+		r.Quarantined = append(r.Quarantined, linkspec.RosterRow{Line: bad.Line, Why: bad.Cause})
+	}
+	return r, nil
+}
+
+const (
+	sweepEvery = time.Minute
+	sweepRows  = 200 // rows of one kind in one transaction
+)
+
+// sweep ends what runs out by itself and belongs to no room's own loop. What fails is tried again a minute later.
+func (h *house) sweep(ctx context.Context, log *slog.Logger) error {
+	for {
+		err := errors.Join(
+			h.db.Update(ctx, func(tx *store.Tx) error { _, err := h.people.ExpireIdentities(tx, sweepRows); return err }),
+			h.db.Update(ctx, func(tx *store.Tx) error { _, err := h.people.ExpireContacts(tx, sweepRows); return err }),
+			h.db.Update(ctx, func(tx *store.Tx) error { return h.access.Sweep(tx, sweepRows) }),
+		)
+		if err != nil && ctx.Err() == nil {
+			log.Error("the sweep is behind", "op", "bookingd.sweep", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-h.clock.After(sweepEvery):
+		}
+	}
+}
