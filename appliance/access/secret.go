@@ -13,10 +13,10 @@ func checkPIN(op, pin string, length int, born string) error {
 		return fault.New(op, fault.Invalid, "Choose another PIN.").WithCode("form").WithField("pin", code).WithParam("length", length)
 	}
 	if len(pin) != length || strings.Trim(pin, "0123456789") != "" {
-		return bad("pinLength")
+		return bad("pin")
 	}
 	if easyPIN(pin) || (born != "" && fromDate(pin, born)) {
-		return bad("pinEasy")
+		return bad("pin")
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func (a *Access) Peek(ctx context.Context, door, secret string) (Session, error)
 func (a *Access) find(tx *store.Tx, door, secret string) (Session, time.Time, error) {
 	var s Session
 	var idle, factor, seen, expires int64
-	err := tx.Row(`SELECT id, door, kind, who, stage, csrf, station, idle_ms, coalesce(factor_at, 0), seen_at, expires_at FROM session
+	err := tx.Row(`SELECT id, door, kind, who, stage, csrf, station, idle_ms, coalesce(factor_at, 0), max(seen_at, busy_until), expires_at FROM session
 		WHERE hash = ? AND door = ? AND ended_at IS NULL`, digest(secret), door).
 		Scan(&s.ID, &s.Door, &s.Actor.Kind, &s.Actor.ID, &s.Stage, &s.CSRF, &s.Station, &idle, &factor, &seen, &expires)
 	if fault.Is(err, fault.NotFound) {
@@ -140,6 +140,13 @@ func (a *Access) forward(tx *store.Tx, s Session, stage string, factor time.Time
 		return Entry{}, errSignedOut()
 	}
 	return a.begin(tx, s.Actor, stage, s.Station, factor)
+}
+
+// Busy says that whoever is signed in sits in a call until a time, so that the session does not end for idleness before.
+func (a *Access) Busy(ctx context.Context, s Session, until time.Time) error {
+	return a.DB.Update(ctx, func(tx *store.Tx) error {
+		return tx.Exec(`UPDATE session SET busy_until = max(busy_until, ?) WHERE id = ? AND ended_at IS NULL`, store.Ms(until), s.ID)
+	})
 }
 
 // SignOut ends a session; ending it twice is no error.

@@ -163,7 +163,7 @@ func TestRegisterRefuses(t *testing.T) {
 		{"no number", func(r *access.Registration) { r.Phone = "12" }, "form", "phone"},
 		{"no address", func(r *access.Registration) { r.Email = "ann" }, "form", "email"},
 		{"line in address", func(r *access.Registration) { r.Email = "a@b.c\r\nBcc: d@e.f" }, "form", "email"},
-		{"child", func(r *access.Registration) { r.Born = "2009-03-02" }, "form", "born"},
+		{"child", func(r *access.Registration) { r.Born = "2009-03-02" }, "form", "date_of_birth"},
 		{"box left empty", func(r *access.Registration) { r.Ticked = r.Ticked[1:] }, "terms.notAll", ""},
 		{"old terms", func(r *access.Registration) { r.TermsVersion = "2001" }, "terms.changed", ""},
 	} {
@@ -288,6 +288,15 @@ func TestSessionEnds(t *testing.T) {
 	}
 	h.clock.Advance(15 * time.Minute)
 	gone("in use for 12 hours", e)
+
+	e = enter()
+	if err := h.Busy(ctx, e.Session, h.clock.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.Advance(79 * time.Minute)
+	if _, err := h.Lookup(ctx, access.DoorVisitor, e.Secret); err != nil {
+		t.Errorf("an hour in a call and 19 minutes after: %v", err)
+	}
 
 	e = enter()
 	if err := h.SignOut(ctx, e.Session); err != nil {

@@ -121,5 +121,13 @@ func (p *People) ContactsIn(tx *store.Tx, state string, limit int) ([]Contact, e
 
 // MarkMet notes that the first visit of the pair was accepted, so that the next one may be confirmed without asking.
 func (p *People) MarkMet(tx *store.Tx, id ident.Contact) error {
-	return tx.Exec(`UPDATE contact SET met = 1, version = version + 1, changed_at = ? WHERE id = ? AND met = 0`, store.Ms(tx.Now()), id)
+	n, err := tx.ExecN(`UPDATE contact SET met = 1, version = version + 1, changed_at = ? WHERE id = ? AND met = 0`, store.Ms(tx.Now()), id)
+	if err != nil || n == 0 {
+		return err
+	}
+	c, err := p.Contact(tx, id)
+	if err != nil {
+		return err
+	}
+	return p.replicate(tx, c)
 }

@@ -37,13 +37,13 @@ func nameFits(s string) bool {
 func checkNames(op, first, last, born string, now time.Time) error {
 	f := fault.New(op, fault.Invalid, "Check the names and the date of birth.").WithCode("form")
 	if !nameFits(first) {
-		f.WithField("first", "name")
+		f.WithField("first_name", "name")
 	}
 	if !nameFits(last) {
-		f.WithField("last", "name")
+		f.WithField("last_name", "name")
 	}
 	if d, err := time.Parse(time.DateOnly, born); err != nil || d.After(now) || d.Before(now.AddDate(-120, 0, 0)) {
-		f.WithField("born", "date")
+		f.WithField("date_of_birth", "date")
 	}
 	if len(f.Fields) > 0 {
 		return f

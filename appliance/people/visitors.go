@@ -24,7 +24,7 @@ func (p *People) AddVisitor(tx *store.Tx, by ident.Actor, v Visitor) (Visitor, e
 	}
 	if Age(v.Born, p.today(tx)) < policy.AccountMinAge.Of(rules) {
 		return Visitor{}, fault.New(op, fault.Invalid, "You are too young for an account.").WithCode("form").
-			WithField("born", "tooYoung").WithParam("age", policy.AccountMinAge.Of(rules))
+			WithField("date_of_birth", "adult").WithParam("age", policy.AccountMinAge.Of(rules))
 	}
 	if _, err := time.LoadLocation(v.Zone); err != nil || v.Zone == "" || v.Zone == "Local" {
 		v.Zone = "UTC"

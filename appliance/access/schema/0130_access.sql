@@ -62,6 +62,7 @@ CREATE TABLE session (
   factor_at  INTEGER,                        -- when a second factor was shown
   created_at INTEGER NOT NULL,
   seen_at    INTEGER NOT NULL,
+  busy_until INTEGER NOT NULL DEFAULT 0,      -- in a call until then: not idle, whatever nobody presses
   expires_at INTEGER NOT NULL,
   ended_at   INTEGER
 ) STRICT;

@@ -3,6 +3,7 @@ package staff
 import (
 	"bytes"
 	"context"
+	"time"
 
 	"sallyport/appliance/api"
 	"sallyport/appliance/ident"
@@ -54,8 +55,27 @@ func (d *Door) GetStaffInmate(ctx context.Context, r GetStaffInmateRequestObject
 			}
 			out.Contacts = append(out.Contacts, StaffContact{Id: string(c.ID), Visitor: v.Name(), Relationship: c.Relationship, State: c.State})
 		}
+		if err != nil {
+			return err
+		}
+		out.Visits, err = d.visitsOf(tx, api.From(ctx).Actor(), id)
 		return err
 	})
+	return out, err
+}
+
+// visitsOf lists an inmate's visits from the last month on.
+func (d *Door) visitsOf(tx *store.Tx, by ident.Actor, id ident.Inmate) ([]StaffVisit, error) {
+	now := tx.Now()
+	list, err := d.Visits.OfInmate(tx, id, now.AddDate(0, -1, 0).Format(time.DateOnly), now.AddDate(0, 3, 0).Format(time.DateOnly))
+	out := []StaffVisit{}
+	for _, v := range list {
+		one, err := d.visit(tx, by, v)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
 	return out, err
 }
 
