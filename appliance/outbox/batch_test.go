@@ -33,15 +33,15 @@ func (b *bench) chain(seq int64) linkspec.SyncChain {
 // Whatever local transactions are written, the batches are whole transactions in order, hold each key once in its last
 // version, keep to the limits, and end with the hash and the signature of their last row.
 func TestBatchesAreWholeAndLast(t *testing.T) {
-	ids := make([]ident.Visit, 150)
+	ids := make([]ident.Visit, 400)
 	for i := range ids {
 		ids[i] = ident.New[ident.Visit]()
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		b := newBench(t)
 		ends := map[int64]bool{}
-		for range rapid.IntRange(1, 12).Draw(rt, "transactions") {
-			n := rapid.IntRange(1, 99).Draw(rt, "records")
+		for range rapid.IntRange(1, 4).Draw(rt, "transactions") {
+			n := rapid.IntRange(30, 99).Draw(rt, "records")
 			b.update(func(tx *store.Tx) error {
 				for range n {
 					if err := b.out.Put(tx, visit(rapid.SampledFrom(ids).Draw(rt, "id"), "x")); err != nil {

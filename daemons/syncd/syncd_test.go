@@ -181,10 +181,57 @@ func TestExpiredAndForgedCommandsDoNothing(t *testing.T) {
 	if _, err := forger.Send(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
-	w.until("the forgery is parked", func(s outbox.Status, _ linkspec.SyncState) bool { return s.ParkedIn > 0 })
+	// Neither is the data key of the feed.
+	w.until("the forged key and what it seals are parked", func(s outbox.Status, _ linkspec.SyncState) bool { return s.ParkedIn == 2 })
+	w.forge(order)
+	w.until("the forged signature is parked", func(s outbox.Status, _ linkspec.SyncState) bool { return s.ParkedIn == 3 })
 	if n := runs(); n != 0 {
 		t.Errorf("the visit was cancelled %d times", n)
 	}
+}
+
+// forge puts a command into the mailbox that is sealed as the centre would and signed by somebody else.
+func (w *world) forge(o central.Order) {
+	w.t.Helper()
+	ctx := w.within(5 * time.Second)
+	res, err := w.router.Get(ctx, record.FeedPrefix(w.site())+string(record.TypeKey)+"/", clientv3.WithPrefix())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, kv := range res.Kvs {
+		e, k, err := record.DecodeEnvelope(string(kv.Key), kv.Value)
+		if err != nil || w.party.Peer().VerifyRecord(string(kv.Key), e) != nil {
+			continue
+		}
+		wrap := &record.KeyWrap{}
+		if err := record.Decode(e.GetSealed(), wrap); err != nil {
+			w.t.Fatal(err)
+		}
+		key, err := w.party.Unwrap(k.ID, wrap)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		id := ident.New[ident.Command]()
+		path := record.MailPath(w.site(), string(id))
+		body, err := record.Marshal(&record.CommandBody{Kind: o.Kind, Subject: o.Subject})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		forged := &record.Envelope{Major: record.Major, Type: string(record.TypeCommand), Id: string(id), Owner: record.Central, Epoch: 1, Ver: 1}
+		if err := key.SealRecord(path, forged, &record.Plain{Body: body}); err != nil {
+			w.t.Fatal(err)
+		}
+		w.newParty("forger").SignRecord(path, forged)
+		raw, err := record.Marshal(forged)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if _, err := w.router.Put(ctx, path, string(raw)); err != nil {
+			w.t.Fatal(err)
+		}
+		return
+	}
+	w.t.Fatal("the centre's data key is not in the feed")
 }
 
 func TestCentreAwayAndBack(t *testing.T) {
