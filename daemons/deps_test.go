@@ -22,6 +22,8 @@ var forbidden = map[string][]string{
 	// The evaluation is never in the image.
 	"demo":        nil,
 	"demo/centre": nil,
+	// Measures on a workshop machine; never in the image.
+	"bench": {"github.com/pion/", "go.etcd.io/"},
 }
 
 // neverShipped is for tests and the evaluation only.

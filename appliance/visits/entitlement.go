@@ -98,9 +98,10 @@ func (vs *Visits) quota(tx *store.Tx, f *Facts, v Visit) (err error) {
 	return nil
 }
 
-// counted is what a visit counts against the allowance now.
+// counted is what a visit counts against the allowance now. The index is partial, and the planner uses it only when the
+// query says so too.
 func counted(tx *store.Tx, id ident.Visit) (calls, minutes int, err error) {
-	err = tx.Row(`SELECT coalesce(sum(calls), 0), coalesce(sum(minutes), 0) FROM entitlement WHERE visit = ?`, string(id)).Scan(&calls, &minutes)
+	err = tx.Row(`SELECT coalesce(sum(calls), 0), coalesce(sum(minutes), 0) FROM entitlement WHERE visit = ? AND visit <> ''`, string(id)).Scan(&calls, &minutes)
 	return calls, minutes, err
 }
 
@@ -125,7 +126,7 @@ func giveBack(tx *store.Tx, v Visit, kind, reason string) error {
 		return err
 	}
 	n, err := tx.ExecN(`INSERT INTO entitlement (inmate, period, type, calls, minutes, visit, reason, at)
-		SELECT inmate, period, ?, ?, ?, visit, ?, ? FROM entitlement WHERE visit = ? AND calls > 0 LIMIT 1`,
+		SELECT inmate, period, ?, ?, ?, visit, ?, ? FROM entitlement WHERE visit = ? AND visit <> '' AND calls > 0 LIMIT 1`,
 		kind, -calls, -minutes, reason, store.Ms(tx.Now()), string(v.ID))
 	if err == nil && n != 1 {
 		err = fault.New("visits.giveBack", fault.Internal, "The entitlement of a visit is gone.")

@@ -7,6 +7,7 @@ import (
 
 	"sallyport/appliance/fault"
 	"sallyport/appliance/ident"
+	"sallyport/appliance/people"
 	"sallyport/appliance/policy"
 	"sallyport/appliance/store"
 )
@@ -22,36 +23,9 @@ type Hold struct {
 // Hold keeps a time for whoever asks, in place of an earlier hold of theirs. It returns the first conflict of B1 to B17
 // as a refusal, and to staff the names of all of them in the parameter "conflicts".
 func (vs *Visits) Hold(tx *store.Tx, by ident.Actor, r Request) (Hold, error) {
-	if _, err := vs.mine(tx, "visits.Hold", by, r.Contact); err != nil {
-		return Hold{}, err
-	}
-	if err := vs.dropHolds(tx, by); err != nil {
-		return Hold{}, err
-	}
 	r.Mode = ""
-	f, err := vs.facts(tx, by, r, Visit{}, asking)
+	v, f, err := vs.hold(tx, by, r)
 	if err != nil {
-		return Hold{}, err
-	}
-	if err := refuse("visits.Hold", by, f, Check(f, r)); err != nil {
-		return Hold{}, err
-	}
-	v := Visit{
-		ID: ident.New[ident.Visit](), Ref: ident.Reference(), Inmate: f.Inmate.ID, Contact: f.Contact.ID, Main: f.Main.ID, Party: r.Party, Class: r.Class,
-		Starts: f.Place.Starts, Ends: f.Place.Ends, Date: f.Date, Minutes: r.Minutes, State: Held, AskedBy: by.Kind, holder: by.ID,
-		PolicyVersion: f.rules.Version(), Version: 1, Created: f.Now, Changed: f.Now,
-	}
-	if err := checkMove("visit.hold", "", Held, by.Kind); err != nil {
-		return Hold{}, err
-	}
-	if err := vs.occupy(tx, &v, f); err != nil {
-		return Hold{}, err
-	}
-	v.Due = due(v, f.rules)
-	if err := vs.insert(tx, v); err != nil {
-		return Hold{}, err
-	}
-	if err := vs.publish(tx, by, "visit.hold", v, ""); err != nil {
 		return Hold{}, err
 	}
 	h := Hold{Visit: v, Modes: Modes(f, v.Class), Funding: "none", Until: v.Starts.Add(-policy.CancelCreditCutoff.Of(f.rules))}
@@ -61,16 +35,44 @@ func (vs *Visits) Hold(tx *store.Tx, by ident.Actor, r Request) (Hold, error) {
 	return h, nil
 }
 
-// mine makes sure that the asker has to do with the contact: what is not theirs does not exist for them.
-func (vs *Visits) mine(tx *store.Tx, op string, by ident.Actor, id ident.Contact) (ident.Contact, error) {
-	c, err := vs.People.Contact(tx, id)
+func (vs *Visits) hold(tx *store.Tx, by ident.Actor, r Request) (Visit, Facts, error) {
+	if err := vs.dropHolds(tx, by); err != nil {
+		return Visit{}, Facts{}, err
+	}
+	f, err := vs.facts(tx, by, r, Visit{}, asking)
 	if err != nil {
-		return "", err
+		return Visit{}, f, err
 	}
+	if err := mine("visits.Hold", by, f.Contact); err != nil {
+		return Visit{}, f, err
+	}
+	if err := refuse("visits.Hold", by, f, Check(f, r)); err != nil {
+		return Visit{}, f, err
+	}
+	v := Visit{
+		ID: ident.New[ident.Visit](), Ref: ident.Reference(), Inmate: f.Inmate.ID, Contact: f.Contact.ID, Main: f.Main.ID, Party: r.Party, Class: r.Class,
+		Starts: f.Place.Starts, Ends: f.Place.Ends, Date: f.Date, Minutes: r.Minutes, State: Held, AskedBy: by.Kind, holder: by.ID,
+		PolicyVersion: f.rules.Version(), Version: 1, Created: f.Now, Changed: f.Now,
+	}
+	if err := checkMove("visit.hold", "", Held, by.Kind); err != nil {
+		return Visit{}, f, err
+	}
+	if err := vs.occupy(tx, &v, f); err != nil {
+		return Visit{}, f, err
+	}
+	v.Due = due(v, f.rules)
+	if err := vs.insert(tx, v); err != nil {
+		return Visit{}, f, err
+	}
+	return v, f, vs.publish(tx, by, "visit.hold", v, "")
+}
+
+// mine makes sure that the asker has to do with the contact: what is not theirs does not exist for them.
+func mine(op string, by ident.Actor, c people.Contact) error {
 	if by.Is(ident.ByVisitor) && by.ID != string(c.Visitor) || by.Is(ident.ByInmate) && by.ID != string(c.Inmate) {
-		return "", fault.New(op, fault.NotFound, "There is no such contact.").WithCode("not_found")
+		return fault.New(op, fault.NotFound, "There is no such contact.").WithCode("not_found")
 	}
-	return c.ID, nil
+	return nil
 }
 
 // refuse turns conflicts into the answer for this actor.
@@ -257,9 +259,15 @@ func (vs *Visits) Book(tx *store.Tx, by ident.Actor, r Request, key string) (Vis
 	if v, again, err := vs.answered(tx, by, key); err != nil || again {
 		return v, err
 	}
-	h, err := vs.Hold(tx, by, r)
+	if r.Mode != Suggest && r.Mode != Confirm {
+		return Visit{}, fault.New("visits.Book", fault.Invalid, "Choose to suggest or to confirm.").WithField("mode", "unknown")
+	}
+	v, f, err := vs.hold(tx, by, r)
 	if err != nil {
 		return Visit{}, err
 	}
-	return vs.Ask(tx, by, h.ID, r.Mode, r.Ticked, key)
+	if err := vs.settle(tx, by, &v, r.Mode, f); err != nil {
+		return Visit{}, err
+	}
+	return v, vs.remember(tx, by, key, v.ID)
 }

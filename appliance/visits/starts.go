@@ -14,12 +14,12 @@ import (
 // Start is not looked at), by time. When the request could not be accepted on any day, because of who is asked for or
 // what, the refusal is returned in place of an empty list.
 func (vs *Visits) Starts(tx *store.Tx, by ident.Actor, r Request, from, to string) ([]schedule.Place, error) {
-	if _, err := vs.mine(tx, "visits.Starts", by, r.Contact); err != nil {
-		return nil, err
-	}
 	r.Start, r.Mode = tx.Now(), ""
 	f, err := vs.facts(tx, by, r, Visit{}, asking)
 	if err != nil {
+		return nil, err
+	}
+	if err := mine("visits.Starts", by, f.Contact); err != nil {
 		return nil, err
 	}
 	window := f.Limits.WindowDays
