@@ -41,7 +41,7 @@ func Dial(site string, endpoints []string, conf *tls.Config) (*Centre, error) {
 	conf.MinVersion = tls.VersionTLS13
 	cli, err := clientv3.New(clientv3.Config{
 		Endpoints: endpoints, TLS: conf, DialTimeout: dialWithin, DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepTimeout,
-		Logger: zap.NewNop(), RejectOldCluster: false,
+		Logger: zap.NewNop(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("dial the centre: %w", err)

@@ -27,7 +27,7 @@ type Syncer struct {
 	news chan struct{} // capacity 1: the site has more to push
 	said chan struct{} // capacity 1: there is something to report
 
-	mu     sync.Mutex // guards the rest
+	mu      sync.Mutex // guards the rest
 	head    int64
 	report  linkspec.SyncReport
 	pushed  int64
