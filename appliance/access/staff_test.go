@@ -28,11 +28,11 @@ func code(t testing.TB, f access.Factor, at time.Time) string {
 func TestStaffNeedBothFactors(t *testing.T) {
 	h := open(t)
 	ctx := context.Background()
-	mo, factor, err := h.AddStaff(ctx, admin, access.Staff{Username: "mo", Name: "Mo", Roles: []string{access.Moderator}}, password)
-	if fault.CodeOf(err) != "form" {
+	if _, _, err := h.AddStaff(ctx, admin, access.Staff{Username: "mo", Name: "Mo", Roles: []string{access.Moderator}}, password); fault.CodeOf(err) != "form" {
 		t.Fatalf("a name of two letters: %v", err)
 	}
-	if mo, factor, err = h.AddStaff(ctx, admin, access.Staff{Username: "moclark", Name: "Mo Clark", Roles: []string{access.Moderator}}, password); err != nil {
+	mo, factor, err := h.AddStaff(ctx, admin, access.Staff{Username: "moclark", Name: "Mo Clark", Roles: []string{access.Moderator}}, password)
+	if err != nil {
 		t.Fatal(err)
 	}
 	e, err := h.SignInStaff(ctx, access.DoorStaff, "MoClark", password)
