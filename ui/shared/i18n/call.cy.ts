@@ -40,6 +40,7 @@ export default {
     camera: 'Camera',
     cameraOn: 'Camera ymlaen',
     cameraOff: 'Camera i ffwrdd',
+    muted: 'Wedi tewi',
     captions: 'Capsiynau',
     leave: 'Gadael',
     leaveTitle: 'Gadael yr ymweliad hwn?',
