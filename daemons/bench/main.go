@@ -81,7 +81,7 @@ func run(ctx context.Context, dir string, rounds int) (missed int, err error) {
 		fmt.Printf("  %-58s %s\n", name, word)
 	}
 	wide := shape{pairs: 64, kiosks: 4, capacity: 4}
-	fmt.Println("Booking free times, 64 callers (all checks, audit, news, notices; the yardsticks do the writes only)")
+	fmt.Println("Booking free times, 64 callers (the yardsticks run the same statements and decide nothing)")
 	many, err := measure(ctx, dir, rounds, load{shape: wide, callers: 64, each: 24})
 	if err != nil {
 		return missed, err

@@ -16,8 +16,7 @@ import (
 var errFull = errors.New("full")
 
 // plain is the yardstick: the same tables, file settings and durability, used the way a program without the store
-// would: one transaction for each booking through database/sql. It runs the writes of a booking and the reads that
-// nobody could leave out, but none of the checks, so the ratio is understated.
+// would: the same statements, one transaction for each booking, through database/sql. It decides nothing.
 type plain struct {
 	db      *sql.DB
 	naive   bool
@@ -77,20 +76,36 @@ func (p *plain) try(ctx context.Context, s *site, n int, at time.Time) (err erro
 
 func (p *plain) write(tx *sql.Tx, s *site, one pair, at time.Time) error {
 	ms, end := at.UnixMilli(), at.Add(15*time.Minute).UnixMilli()
-	var text string
-	for _, q := range []struct{ query, id string }{
-		{`SELECT state FROM inmate WHERE id = ?`, string(one.inmate)},
-		{`SELECT state FROM visitor WHERE id = ?`, string(one.visitor)},
-		{`SELECT state FROM contact WHERE id = ?`, string(one.contact)},
+	inmate, visitor, date := string(one.inmate), string(one.visitor), at.Format(time.DateOnly)
+	for _, r := range []read{
+		{`SELECT * FROM visits WHERE holder = ? AND state = 'held'`, []any{visitor}},
+		{`SELECT * FROM facility WHERE one = 1`, nil},
+		{`SELECT * FROM contact WHERE id = ?`, []any{string(one.contact)}},
+		{`SELECT * FROM inmate WHERE id = ?`, []any{inmate}},
+		{`SELECT * FROM visitor WHERE id = ?`, []any{visitor}},
+		{`SELECT * FROM restriction WHERE lifted_at IS NULL AND ((visitor = ?1 AND inmate IS NULL) OR (visitor IS NULL AND inmate = ?2)
+			OR (visitor = ?1 AND inmate = ?2)) ORDER BY starts, id`, []any{visitor, inmate}},
+		{`SELECT version, stamp FROM policy_head WHERE one = 1`, nil},
+		{`SELECT coalesce(sum(visitor = ? AND date = ?), 0), coalesce(sum(date = ?), 0), count(*) FROM visits
+			WHERE inmate = ? AND date BETWEEN ? AND ? AND id <> '' AND class NOT IN ('official', 'privileged')
+			AND state NOT IN ('declined', 'expired', 'withdrawn', 'rejected', 'auto_rejected', 'cancelled')`, []any{visitor, date, date, inmate, date, date}},
+		{`SELECT coalesce(sum(calls), 0), coalesce(sum(minutes), 0) FROM entitlement WHERE inmate = ? AND period = '2027-03-01'`, []any{inmate}},
+		{`SELECT template, starts, ends, date, taken < capacity + extra FROM slots WHERE starts = ?`, []any{ms}},
+		{`SELECT * FROM session_templates WHERE id = ?`, []any{string(s.template)}},
+		{`SELECT count(*), coalesce(sum(taken < capacity + extra), 0) FROM slots WHERE template = ? AND starts >= ? AND starts < ? AND date = ?`,
+			[]any{string(s.template), ms, end, date}},
+		{`SELECT * FROM closures WHERE lifted IS NULL AND ends > ? AND starts < ? ORDER BY starts`, []any{ms, end}},
+		{lastSpan, []any{inmate, end}},
+		{lastSpan, []any{visitor, end}},
+		{`SELECT * FROM stations WHERE state = 'ready' ORDER BY kind, name`, nil},
+		{`SELECT * FROM closures WHERE lifted IS NULL AND ends > ? AND starts < ? ORDER BY starts`, []any{ms, end}},
+		{lastSpan, []any{string(s.kiosks[0]), end}},
 	} {
-		if err := tx.QueryRow(q.query, q.id).Scan(&text); err != nil {
+		if err := r.all(tx); err != nil {
 			return err
 		}
 	}
-	var used, taken, capacity int
-	if err := tx.QueryRow(`SELECT coalesce(sum(calls), 0) FROM entitlement WHERE inmate = ? AND period = '2027-03-01'`, string(one.inmate)).Scan(&used); err != nil {
-		return err
-	}
+	var taken, capacity int
 	if err := tx.QueryRow(`SELECT taken, capacity FROM slots WHERE template = ? AND starts = ?`, string(s.template), ms).Scan(&taken, &capacity); err != nil {
 		return err
 	}
@@ -121,6 +136,9 @@ func (p *plain) write(tx *sql.Tx, s *site, one pair, at time.Time) error {
 	if err := journal(tx, id, "visit.hold"); err != nil {
 		return err
 	}
+	if err := (read{`SELECT coalesce(sum(calls), 0), coalesce(sum(minutes), 0) FROM entitlement WHERE visit = ? AND visit <> ''`, []any{id}}).all(tx); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(`INSERT INTO entitlement (inmate, period, type, calls, minutes, visit, at) VALUES (?, '2027-03-01', 'used', 1, 15, ?, ?)`,
 		string(one.inmate), id, ms); err != nil {
 		return err
@@ -142,6 +160,36 @@ func (p *plain) write(tx *sql.Tx, s *site, one pair, at time.Time) error {
 		}
 	}
 	return nil
+}
+
+const lastSpan = `SELECT ends FROM visit_spans WHERE subject = ? AND starts < ? ORDER BY starts DESC LIMIT 1`
+
+// read is one query of the checks; its rows are scanned and not looked at.
+type read struct {
+	query string
+	args  []any
+}
+
+func (r read) all(tx *sql.Tx) error {
+	rows, err := tx.Query(r.query, r.args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	names, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	into := make([]any, len(names))
+	for i := range into {
+		into[i] = new(any)
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // journal writes an audit row with its link to the row before.
