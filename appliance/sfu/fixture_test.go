@@ -44,7 +44,12 @@ func (l *ledger) Save(s sfu.Saved) error {
 	return nil
 }
 
-func (l *ledger) SaveStops(s []sfu.Stop) error { l.mu.Lock(); defer l.mu.Unlock(); l.stops = s; return nil }
+func (l *ledger) SaveStops(s []sfu.Stop) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stops = s
+	return nil
+}
 
 func (l *ledger) kinds() []string {
 	l.mu.Lock()

@@ -209,7 +209,7 @@ func TestMonitorIsInvisible(t *testing.T) {
 	if err := m.Do("pause", "", "", "conduct", "", false, false, false); err != nil {
 		t.Fatal(err)
 	}
-	settle(v.Peer, i.Peer, peer)
+	settle(v.Peer, i.Peer)
 	a, b := v.Total(), peer.Total()
 	peer.Await("the monitor still sees during the pause", func() bool { return peer.Total() > b+10 })
 	if v.Total() != a {
