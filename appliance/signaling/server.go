@@ -1,0 +1,143 @@
+package signaling
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"sallyport/appliance/clock"
+	"sallyport/appliance/fault"
+	"sallyport/appliance/grant"
+	"sallyport/appliance/linkspec"
+	"sallyport/appliance/sfu"
+)
+
+// Path is where the socket is.
+const Path = "/signal"
+
+// Limits of a connection (media.md, 3).
+const (
+	maxFrame   = 64 << 10
+	firstFrame = 5 * time.Second
+	pingEvery  = 2 * time.Second
+	lostAfter  = 6 * time.Second
+	burst      = 50 // messages in burstTime
+	burstTime  = 10 * time.Second
+	offerEvery = 2 * time.Second
+	queueLen   = 64 // words that wait for a slow client
+	maxConns   = 2000
+)
+
+// Options of a server. All are needed.
+type Options struct {
+	Hall   *sfu.Hall
+	Keys   func() linkspec.Keys // grant keys and origins of the moment
+	Tokens *Tokens
+	Clock  clock.Clock
+	Log    *slog.Logger
+}
+
+// Server answers call clients. Its handler is an http.Handler; every connection ends with the context given to New's
+// caller through [Server.Close].
+type Server struct {
+	o      Options
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu    sync.Mutex // guards conns
+	conns int
+}
+
+// New returns a server. Close it to end its connections.
+func New(o Options) *Server {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Server{o: o, ctx: ctx, cancel: cancel}
+}
+
+// Close ends all connections and waits for them.
+func (s *Server) Close() {
+	s.cancel()
+	s.wg.Wait()
+}
+
+// ServeHTTP upgrades a call client.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != Path {
+		http.NotFound(w, r)
+		return
+	}
+	origin := r.Header.Get("Origin")
+	if len(doorsOf(s.o.Keys().Origins, origin)) == 0 {
+		http.Error(w, "this origin may not call", http.StatusForbidden)
+		return
+	}
+	if !s.take() {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "busy", http.StatusServiceUnavailable)
+		return
+	}
+	defer s.give()
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{Protocol}, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled, // origins are checked above, by door
+	})
+	if err != nil {
+		return // Accept has answered
+	}
+	if ws.Subprotocol() != Protocol {
+		_ = ws.Close(websocket.StatusPolicyViolation, "subprotocol "+Protocol+" is needed")
+		return
+	}
+	ws.SetReadLimit(maxFrame)
+	s.wg.Add(1)
+	defer s.wg.Done()
+	newConn(s, ws, origin).serve(s.ctx)
+}
+
+func (s *Server) take() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns >= maxConns || s.ctx.Err() != nil {
+		return false
+	}
+	s.conns++
+	return true
+}
+
+func (s *Server) give() { s.mu.Lock(); s.conns--; s.mu.Unlock() }
+
+// doorsOf returns the doors whose pages have this origin. Doors may share the socket; the grant's own one counts.
+func doorsOf(o linkspec.Origins, origin string) []string {
+	var doors []string
+	for _, d := range []struct {
+		name    string
+		origins []string
+	}{{"visitor", o.Visitor}, {"kiosk", o.Kiosk}, {"staff", o.Staff}} {
+		if slices.Contains(d.origins, origin) {
+			doors = append(doors, d.name)
+		}
+	}
+	return doors
+}
+
+// verify reads a grant that came from a page of one of the doors.
+func (s *Server) verify(text, origin string) (grant.Claims, error) {
+	keys := s.o.Keys()
+	v := grant.NewVerifier(keys.GrantKeys)
+	err := error(fault.New("signaling.Join", fault.Unauthenticated, "This grant is for another door.").WithCode("grant_door"))
+	for _, door := range doorsOf(keys.Origins, origin) {
+		var c grant.Claims
+		if c, err = v.Verify(text, door, s.o.Clock.Now()); err == nil {
+			return c, nil
+		}
+		if fault.CodeOf(err) != "grant_door" {
+			break
+		}
+	}
+	return grant.Claims{}, err
+}
