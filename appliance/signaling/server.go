@@ -50,8 +50,9 @@ type Server struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu    sync.Mutex // guards conns
-	conns int
+	mu     sync.Mutex // guards the rest
+	conns  int
+	closed bool
 }
 
 // New returns a server. Close it to end its connections.
@@ -60,10 +61,19 @@ func New(o Options) *Server {
 	return &Server{o: o, ctx: ctx, cancel: cancel}
 }
 
-// Close ends all connections and waits for them.
+// Close ends all connections and waits for them. Those that were told to go get a second to hear it.
 func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	gone := make(chan struct{})
+	go func() { defer close(gone); s.wg.Wait() }()
+	select {
+	case <-gone:
+	case <-time.After(time.Second):
+	}
 	s.cancel()
-	s.wg.Wait()
+	<-gone
 }
 
 // ServeHTTP upgrades a call client.
@@ -94,22 +104,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ws.SetReadLimit(maxFrame)
-	s.wg.Add(1)
-	defer s.wg.Done()
 	newConn(s, ws, origin).serve(s.ctx)
 }
 
 func (s *Server) take() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conns >= maxConns || s.ctx.Err() != nil {
+	if s.conns >= maxConns || s.closed {
 		return false
 	}
 	s.conns++
+	s.wg.Add(1)
 	return true
 }
 
-func (s *Server) give() { s.mu.Lock(); s.conns--; s.mu.Unlock() }
+func (s *Server) give() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns--
+	s.wg.Done()
+}
 
 // doorsOf returns the doors whose pages have this origin. Doors may share the socket; the grant's own one counts.
 func doorsOf(o linkspec.Origins, origin string) []string {
