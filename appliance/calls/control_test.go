@@ -5,6 +5,7 @@ import (
 
 	"sallyport/appliance/audit"
 	"sallyport/appliance/calls"
+	"sallyport/appliance/calls/callstest"
 	"sallyport/appliance/fault"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/linkspec"
@@ -12,43 +13,43 @@ import (
 )
 
 // pass takes a paused call through its security check.
-func (s *site) pass(monitor ident.Actor) {
-	s.t.Helper()
-	check, err := s.calls.BeginCheck(s.ctx, monitor, s.call().ID)
+func pass(t *testing.T, s *callstest.Site, monitor ident.Actor) {
+	t.Helper()
+	check, err := s.Calls.BeginCheck(s.Ctx, monitor, s.Call().ID)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var answers []calls.Step
 	for _, step := range check.Asked {
 		answers = append(answers, calls.Step{Step: step, Answer: "passed"})
 	}
-	if _, err := s.calls.Resume(s.ctx, monitor, s.call().ID, check.ID, answers...); err != nil {
-		s.t.Fatal(err)
+	if _, err := s.Calls.Resume(s.Ctx, monitor, s.Call().ID, check.ID, answers...); err != nil {
+		t.Fatal(err)
 	}
 }
 
 func TestResumeNeedsTheWholeCheck(t *testing.T) {
-	s := newSite(t, "social")
-	s.goLive()
-	monitor, other := staff("monitor"), staff("monitor")
-	id := s.call().ID
-	if _, err := s.calls.Pause(s.ctx, monitor, id, "conduct"); err != nil {
+	s := callstest.New(t, "social")
+	s.GoLive()
+	monitor, other := callstest.Staff("monitor"), callstest.Staff("monitor")
+	id := s.Call().ID
+	if _, err := s.Calls.Pause(s.Ctx, monitor, id, "conduct"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.calls.Resume(s.ctx, monitor, id, ""); fault.CodeOf(err) != "check.none" {
+	if _, err := s.Calls.Resume(s.Ctx, monitor, id, ""); fault.CodeOf(err) != "check.none" {
 		t.Errorf("resume without a check: %v", err)
 	}
-	check, err := s.calls.BeginCheck(s.ctx, monitor, id)
+	check, err := s.Calls.BeginCheck(s.Ctx, monitor, id)
 	if err != nil || len(check.Asked) != 6 {
 		t.Fatalf("check %+v, %v", check, err)
 	}
-	if _, err := s.calls.BeginCheck(s.ctx, other, id); fault.CodeOf(err) != "check.taken" {
+	if _, err := s.Calls.BeginCheck(s.Ctx, other, id); fault.CodeOf(err) != "check.taken" {
 		t.Errorf("second check: %v", err)
 	}
-	if _, err := s.calls.Answer(s.ctx, monitor, id, calls.Step{Step: calls.StepIdentity, Answer: "skipped", Reason: "known"}); fault.CodeOf(err) != "check.identity" {
+	if _, err := s.Calls.Answer(s.Ctx, monitor, id, calls.Step{Step: calls.StepIdentity, Answer: "skipped", Reason: "known"}); fault.CodeOf(err) != "check.identity" {
 		t.Errorf("identity skipped: %v", err)
 	}
-	if _, err := s.calls.Answer(s.ctx, monitor, id, calls.Step{Step: "room", Answer: "skipped"}); fault.CodeOf(err) != "check.reason" {
+	if _, err := s.Calls.Answer(s.Ctx, monitor, id, calls.Step{Step: "room", Answer: "skipped"}); fault.CodeOf(err) != "check.reason" {
 		t.Errorf("skipped without reason: %v", err)
 	}
 	for i, step := range check.Asked[:len(check.Asked)-1] {
@@ -56,37 +57,37 @@ func TestResumeNeedsTheWholeCheck(t *testing.T) {
 		if i == 3 {
 			a = calls.Step{Step: step, Answer: "skipped", Reason: "no device in sight"}
 		}
-		if _, err := s.calls.Answer(s.ctx, monitor, id, a); err != nil {
+		if _, err := s.Calls.Answer(s.Ctx, monitor, id, a); err != nil {
 			t.Fatal(err)
 		}
 	}
-	head := int64(len(s.commands(0)))
-	if _, err := s.calls.Resume(s.ctx, monitor, id, check.ID); fault.CodeOf(err) != "check.incomplete" {
+	head := int64(len(s.Commands(0)))
+	if _, err := s.Calls.Resume(s.Ctx, monitor, id, check.ID); fault.CodeOf(err) != "check.incomplete" {
 		t.Errorf("resume with a line open: %v", err)
 	}
 	last := check.Asked[len(check.Asked)-1]
-	if _, err := s.calls.Resume(s.ctx, monitor, id, check.ID, calls.Step{Step: last, Answer: "failed", Reason: "no"}); fault.CodeOf(err) != "check.incomplete" {
+	if _, err := s.Calls.Resume(s.Ctx, monitor, id, check.ID, calls.Step{Step: last, Answer: "failed", Reason: "no"}); fault.CodeOf(err) != "check.incomplete" {
 		t.Errorf("resume with a line failed: %v", err)
 	}
-	if n := int64(len(s.commands(head))); n != 0 {
+	if n := int64(len(s.Commands(head))); n != 0 {
 		t.Fatalf("%d commands left before the check passed", n)
 	}
-	if _, err := s.calls.Resume(s.ctx, monitor, id, check.ID, calls.Step{Step: last, Answer: "passed"}); err != nil {
+	if _, err := s.Calls.Resume(s.Ctx, monitor, id, check.ID, calls.Step{Step: last, Answer: "passed"}); err != nil {
 		t.Fatal(err)
 	}
-	list := s.commands(head)
-	if len(list) != 1 || list[0].Cmd != linkspec.CmdResume || list[0].Check != check.ID || s.call().State != "live" {
-		t.Errorf("commands %+v, call %s", list, s.call().State)
+	list := s.Commands(head)
+	if len(list) != 1 || list[0].Cmd != linkspec.CmdResume || list[0].Check != check.ID || s.Call().State != "live" {
+		t.Errorf("commands %+v, call %s", list, s.Call().State)
 	}
 	var stored int
-	s.view(func(tx *store.Tx) error {
+	s.See(func(tx *store.Tx) error {
 		return tx.Row(`SELECT count(*) FROM security_check_step s JOIN security_check c ON c.id = s.security_check
 			WHERE c.outcome = 'passed' AND s.at > 0`).Scan(&stored)
 	})
 	if stored != 6 {
 		t.Errorf("%d lines stored", stored)
 	}
-	s.view(func(tx *store.Tx) error {
+	s.See(func(tx *store.Tx) error {
 		rows, err := audit.List(tx, audit.Filter{Subject: string(id), Verb: "check.pass"})
 		if err == nil && (len(rows) != 1 || rows[0].By.ID != monitor.ID) {
 			t.Errorf("audit: %+v", rows)
@@ -96,64 +97,64 @@ func TestResumeNeedsTheWholeCheck(t *testing.T) {
 }
 
 func TestPrivilegedCallHasNoStaffInIt(t *testing.T) {
-	s := newSite(t, "privileged")
-	s.take(s.fact(linkspec.SeatConnected, "v1", nil), s.fact(linkspec.SeatConnected, "i1", nil), s.fact(linkspec.CallLive, "", nil))
-	spec, id, monitor := s.call().Spec, s.call().ID, staff("monitor")
+	s := callstest.New(t, "privileged")
+	s.Take(s.Fact(linkspec.SeatConnected, "v1", nil), s.Fact(linkspec.SeatConnected, "i1", nil), s.Fact(linkspec.CallLive, "", nil))
+	spec, id, monitor := s.Call().Spec, s.Call().ID, callstest.Staff("monitor")
 	if spec.Record || spec.MonitorRequired || spec.MonitorVisible || len(spec.PauseOn) != 0 || spec.Notice != calls.NoticePrivate {
 		t.Errorf("spec: %+v", spec)
 	}
 	for name, do := range map[string]func() error{
-		"watch": func() error { _, err := s.calls.Monitor(s.ctx, monitor, id, "duty", fingerprint); return err },
-		"pause": func() error { _, err := s.calls.Pause(s.ctx, monitor, id, "conduct"); return err },
+		"watch": func() error { _, err := s.Calls.Monitor(s.Ctx, monitor, id, "duty", callstest.Fingerprint); return err },
+		"pause": func() error { _, err := s.Calls.Pause(s.Ctx, monitor, id, "conduct"); return err },
 		"mute": func() error {
-			_, err := s.calls.Mute(s.ctx, monitor, id, calls.Mute{Side: "visitor", Audio: true, On: true})
+			_, err := s.Calls.Mute(s.Ctx, monitor, id, calls.Mute{Side: "visitor", Audio: true, On: true})
 			return err
 		},
-		"say":   func() error { _, err := s.calls.Say(s.ctx, monitor, id, calls.Words{Body: "Hello"}); return err },
-		"check": func() error { _, err := s.calls.BeginCheck(s.ctx, monitor, id); return err },
-		"end":   func() error { _, err := s.calls.End(s.ctx, monitor, id, "conduct"); return err },
+		"say":   func() error { _, err := s.Calls.Say(s.Ctx, monitor, id, calls.Words{Body: "Hello"}); return err },
+		"check": func() error { _, err := s.Calls.BeginCheck(s.Ctx, monitor, id); return err },
+		"end":   func() error { _, err := s.Calls.End(s.Ctx, monitor, id, "conduct"); return err },
 	} {
 		if err := do(); !fault.Is(err, fault.NotFound) || fault.CodeOf(err) != "call_unknown" {
 			t.Errorf("%s = %v, want as if the call did not exist", name, err)
 		}
 	}
-	s.take(s.fact(linkspec.RecordingArmed, "", nil), s.fact(linkspec.MonitorOpened, "", linkspec.MonitorData{Who: monitor.ID}))
-	if c := s.call(); c.Recorder != "" {
+	s.Take(s.Fact(linkspec.RecordingArmed, "", nil), s.Fact(linkspec.MonitorOpened, "", linkspec.MonitorData{Who: monitor.ID}))
+	if c := s.Call(); c.Recorder != "" {
 		t.Errorf("recorder %q on a privileged call", c.Recorder)
 	}
-	s.view(func(tx *store.Tx) error {
-		list, err := s.calls.Live(tx)
+	s.See(func(tx *store.Tx) error {
+		list, err := s.Calls.Live(tx)
 		if err == nil && (len(list) != 1 || list[0].Inmate != "" || list[0].Visitor != "" || len(list[0].Seats) != 0) {
 			t.Errorf("staff see %+v", list)
 		}
 		return err
 	})
-	if _, err := s.calls.End(s.ctx, monitor, id, "emergency"); err != nil {
+	if _, err := s.Calls.End(s.Ctx, monitor, id, "emergency"); err != nil {
 		t.Errorf("an emergency does not end it: %v", err)
 	}
 }
 
 func TestWatchingIsOnRecordBeforeTheGrant(t *testing.T) {
-	s := newSite(t, "social")
-	s.goLive()
-	monitor := staff("monitor")
-	if _, err := s.calls.Monitor(s.ctx, staff("clerk"), s.call().ID, "duty", fingerprint); !fault.Is(err, fault.Forbidden) {
+	s := callstest.New(t, "social")
+	s.GoLive()
+	monitor := callstest.Staff("monitor")
+	if _, err := s.Calls.Monitor(s.Ctx, callstest.Staff("clerk"), s.Call().ID, "duty", callstest.Fingerprint); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("a clerk watches: %v", err)
 	}
-	if _, err := s.calls.Monitor(s.ctx, monitor, s.call().ID, "", fingerprint); !fault.Is(err, fault.Invalid) {
+	if _, err := s.Calls.Monitor(s.Ctx, monitor, s.Call().ID, "", callstest.Fingerprint); !fault.Is(err, fault.Invalid) {
 		t.Errorf("watching without a purpose: %v", err)
 	}
-	ticket, err := s.calls.Monitor(s.ctx, monitor, s.call().ID, "duty", fingerprint)
+	ticket, err := s.Calls.Monitor(s.Ctx, monitor, s.Call().ID, "duty", callstest.Fingerprint)
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims, err := s.keys.Verify(ticket.Grant, "staff", s.clock.Now())
-	if err != nil || claims.Kind != "monitor" || claims.Call != s.call().ID || claims.Seat != "" {
+	claims, err := s.Keys.Verify(ticket.Grant, "staff", s.Clock.Now())
+	if err != nil || claims.Kind != "monitor" || claims.Call != s.Call().ID || claims.Seat != "" {
 		t.Errorf("grant: %+v, %v", claims, err)
 	}
-	s.take(s.fact(linkspec.MonitorOpened, "", linkspec.MonitorData{Who: monitor.ID, Purpose: "duty"}))
-	s.view(func(tx *store.Tx) error {
-		list, err := s.calls.Live(tx)
+	s.Take(s.Fact(linkspec.MonitorOpened, "", linkspec.MonitorData{Who: monitor.ID, Purpose: "duty"}))
+	s.See(func(tx *store.Tx) error {
+		list, err := s.Calls.Live(tx)
 		if err == nil && (len(list) != 1 || list[0].Watching != 1) {
 			t.Errorf("live: %+v", list)
 		}
@@ -162,53 +163,53 @@ func TestWatchingIsOnRecordBeforeTheGrant(t *testing.T) {
 }
 
 func TestStopSilencesAndLiftOpensAgain(t *testing.T) {
-	s := newSite(t, "social")
-	s.goLive()
-	if err := s.calls.Stop(s.ctx, staff("monitor"), "all", "lockdown"); !fault.Is(err, fault.Forbidden) {
+	s := callstest.New(t, "social")
+	s.GoLive()
+	if err := s.Calls.Stop(s.Ctx, callstest.Staff("monitor"), "all", "lockdown"); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("a monitor stops everything: %v", err)
 	}
-	admin := staff("administrator")
+	admin := callstest.Staff("administrator")
 	for range 2 {
-		if err := s.calls.Stop(s.ctx, admin, "all", "lockdown"); err != nil {
+		if err := s.Calls.Stop(s.Ctx, admin, "all", "lockdown"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	list := s.commands(1)
-	if len(list) != 2 || list[0].Cmd != linkspec.CmdStop || list[1].Cmd != linkspec.CmdEnd || s.call().State != "ending" {
-		t.Fatalf("commands %+v, call %s", list, s.call().State)
+	list := s.Commands(1)
+	if len(list) != 2 || list[0].Cmd != linkspec.CmdStop || list[1].Cmd != linkspec.CmdEnd || s.Call().State != "ending" {
+		t.Fatalf("commands %+v, call %s", list, s.Call().State)
 	}
-	s.take(s.fact(linkspec.CallEnded, "", linkspec.EndedData{Code: "stopped"}))
-	if got := s.visitState(); got != "terminated lockdown" {
+	s.Take(s.Fact(linkspec.CallEnded, "", linkspec.EndedData{Code: "stopped"}))
+	if got := s.VisitState(); got != "terminated lockdown" {
 		t.Errorf("visit %s", got)
 	}
-	if err := s.calls.Lift(s.ctx, admin, "all"); err != nil {
+	if err := s.Calls.Lift(s.Ctx, admin, "all"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.calls.Lift(s.ctx, admin, "all"); !fault.Is(err, fault.NotFound) {
+	if err := s.Calls.Lift(s.Ctx, admin, "all"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("lifting twice: %v", err)
 	}
 }
 
 func TestMuteSayAndEnd(t *testing.T) {
-	s := newSite(t, "social")
-	s.goLive()
-	monitor, id := staff("monitor"), s.call().ID
-	if _, err := s.calls.Mute(s.ctx, monitor, id, calls.Mute{Side: "visitor", Audio: true, On: true}); err != nil {
+	s := callstest.New(t, "social")
+	s.GoLive()
+	monitor, id := callstest.Staff("monitor"), s.Call().ID
+	if _, err := s.Calls.Mute(s.Ctx, monitor, id, calls.Mute{Side: "visitor", Audio: true, On: true}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.calls.Say(s.ctx, monitor, id, calls.Words{Body: "One person at a time."}); err != nil {
+	if _, err := s.Calls.Say(s.Ctx, monitor, id, calls.Words{Body: "One person at a time."}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.calls.Say(s.ctx, monitor, id, calls.Words{Key: "say.anything"}); !fault.Is(err, fault.Invalid) {
+	if _, err := s.Calls.Say(s.Ctx, monitor, id, calls.Words{Key: "say.anything"}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("an unknown line: %v", err)
 	}
-	if _, err := s.calls.End(s.ctx, monitor, id, "time_up"); !fault.Is(err, fault.Invalid) {
+	if _, err := s.Calls.End(s.Ctx, monitor, id, "time_up"); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a reason that staff may not give: %v", err)
 	}
-	if _, err := s.calls.End(s.ctx, monitor, id, "conduct"); err != nil {
+	if _, err := s.Calls.End(s.Ctx, monitor, id, "conduct"); err != nil {
 		t.Fatal(err)
 	}
-	list := s.commands(1)
+	list := s.Commands(1)
 	if len(list) != 3 || list[0].Cmd != linkspec.CmdMute || list[1].Expires == nil || list[2].Reason != "conduct" {
 		t.Errorf("commands: %+v", list)
 	}
@@ -217,8 +218,8 @@ func TestMuteSayAndEnd(t *testing.T) {
 			t.Errorf("command %d: version %d, seq %d", i, list[i].Version, list[i].Seq)
 		}
 	}
-	s.take(s.fact(linkspec.CallEnded, "", linkspec.EndedData{Code: "conduct", By: monitor.ID}))
-	if got := s.visitState(); got != "terminated conduct" {
+	s.Take(s.Fact(linkspec.CallEnded, "", linkspec.EndedData{Code: "conduct", By: monitor.ID}))
+	if got := s.VisitState(); got != "terminated conduct" {
 		t.Errorf("visit %s", got)
 	}
 }
