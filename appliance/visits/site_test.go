@@ -151,8 +151,10 @@ func (s *site) do(t testing.TB, fn func(*store.Tx) error) {
 func (s *site) set(t testing.TB, rule, value string) {
 	t.Helper()
 	s.do(t, func(tx *store.Tx) error {
-		_, err := s.policy.Set(tx, admin, policy.Change{Rule: rule, Value: value,
-			Approver: ident.Actor{Kind: ident.ByStaff, ID: "sf_second", Roles: []string{"governor"}}})
+		_, err := s.policy.Set(tx, admin, policy.Change{
+			Rule: rule, Value: value,
+			Approver: ident.Actor{Kind: ident.ByStaff, ID: "sf_second", Roles: []string{"governor"}},
+		})
 		return err
 	})
 }

@@ -92,8 +92,10 @@ func (p *plain) write(tx *sql.Tx, s *site, one pair, at time.Time) error {
 		{`SELECT coalesce(sum(calls), 0), coalesce(sum(minutes), 0) FROM entitlement WHERE inmate = ? AND period = '2027-03-01'`, []any{inmate}},
 		{`SELECT template, starts, ends, date, taken < capacity + extra FROM slots WHERE starts = ?`, []any{ms}},
 		{`SELECT * FROM session_templates WHERE id = ?`, []any{string(s.template)}},
-		{`SELECT count(*), coalesce(sum(taken < capacity + extra), 0) FROM slots WHERE template = ? AND starts >= ? AND starts < ? AND date = ?`,
-			[]any{string(s.template), ms, end, date}},
+		{
+			`SELECT count(*), coalesce(sum(taken < capacity + extra), 0) FROM slots WHERE template = ? AND starts >= ? AND starts < ? AND date = ?`,
+			[]any{string(s.template), ms, end, date},
+		},
 		{`SELECT * FROM closures WHERE lifted IS NULL AND ends > ? AND starts < ? ORDER BY starts`, []any{ms, end}},
 		{lastSpan, []any{inmate, end}},
 		{lastSpan, []any{visitor, end}},
