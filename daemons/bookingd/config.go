@@ -15,19 +15,19 @@ import (
 // config is bookingd.toml. Every key has a default that fits the evaluation; the appliance writes its own file from
 // site.toml. Secrets are never in it: they are credential files.
 type config struct {
-	State       string       `toml:"state"`        // folder of the database and the sealed blobs
-	Recordings  string       `toml:"recordings"`   // folder of sealed recordings, written by gatewayd
-	Credentials string       `toml:"credentials"`  // folder of secrets; empty: $CREDENTIALS_DIRECTORY
-	MakeSecrets bool         `toml:"make_secrets"` // make missing credentials: for the evaluation only
-	Visitor     doorConfig   `toml:"visitor"`
-	Kiosk       doorConfig   `toml:"kiosk"`
-	Staff       doorConfig   `toml:"staff"`
-	Setup       doorConfig   `toml:"setup"`
-	Link        linkConfig   `toml:"link"`
-	Centre      centreConfig `toml:"centre"`
-	SMTP        smtpConfig   `toml:"smtp"`
-	Media       mediaConfig  `toml:"media"`
-	Claim       string       `toml:"claim_file"` // where the first administrator's claim code is written on first start
+	State       string        `toml:"state"`        // folder of the database and the sealed blobs
+	Recordings  string        `toml:"recordings"`   // folder of sealed recordings, written by gatewayd
+	Credentials string        `toml:"credentials"`  // folder of secrets; empty: $CREDENTIALS_DIRECTORY
+	MakeSecrets bool          `toml:"make_secrets"` // make missing credentials: for the evaluation only
+	Visitor     doorConfig    `toml:"visitor"`
+	Kiosk       doorConfig    `toml:"kiosk"`
+	Staff       doorConfig    `toml:"staff"`
+	Setup       doorConfig    `toml:"setup"`
+	Link        linkConfig    `toml:"link"`
+	Central     centralConfig `toml:"central"`
+	SMTP        smtpConfig    `toml:"smtp"`
+	Media       mediaConfig   `toml:"media"`
+	Claim       string        `toml:"claim_file"` // where the first administrator's claim code is written on first start
 }
 
 // doorConfig is one door.
@@ -45,10 +45,10 @@ type linkConfig struct {
 	Operators []int  `toml:"operator_uids"`
 }
 
-// centreConfig is the site's place at the centre; empty until commissioning.
-type centreConfig struct {
+// centralConfig is the site's place at the centre; empty until commissioning.
+type centralConfig struct {
 	Site string `toml:"site"` // id of the facility; empty: made at the first start
-	Keys string `toml:"keys"` // the centre's public keys, as it printed them
+	Peer string `toml:"peer"` // the centre's public keys, as it printed them
 }
 
 // smtpConfig is the mail relay of the facility.
@@ -119,9 +119,9 @@ func (c config) Validate() error {
 	if c.SMTP.TLS == "none" && !loopback(c.SMTP.Host) {
 		return unit.BadSetting("smtp.tls", `may be "none" only when smtp.host is this machine`)
 	}
-	if c.Centre.Site != "" {
-		if _, err := ident.Parse[ident.Facility](c.Centre.Site); err != nil {
-			return unit.BadSetting("centre.site", "must be a facility's id")
+	if c.Central.Site != "" {
+		if _, err := ident.Parse[ident.Facility](c.Central.Site); err != nil {
+			return unit.BadSetting("central.site", "must be a facility's id")
 		}
 	}
 	return c.Media.validate()

@@ -65,10 +65,10 @@ func (h *house) openOutbox(env *unit.Env) error {
 	if err != nil {
 		return err
 	}
-	o := outbox.Options{Site: ident.Facility(h.cfg.Centre.Site), Party: party, Guard: filepath.Join(h.cfg.State, "incarnation"), Log: env.Log}
-	if h.cfg.Centre.Keys != "" {
-		if o.Centre, err = vault.ParsePeer(h.cfg.Centre.Keys); err != nil {
-			return unit.BadSetting("centre.keys", "is not what the centre printed").Because(err)
+	o := outbox.Options{Site: ident.Facility(h.cfg.Central.Site), Party: party, Guard: filepath.Join(h.cfg.State, "incarnation"), Log: env.Log}
+	if h.cfg.Central.Peer != "" {
+		if o.Centre, err = vault.ParsePeer(h.cfg.Central.Peer); err != nil {
+			return unit.BadSetting("central.peer", "is not what the centre printed").Because(err)
 		}
 	}
 	h.outbox, err = outbox.New(o)

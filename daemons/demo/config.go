@@ -44,7 +44,7 @@ func (s *stage) writeConfigs(context.Context) error {
 		"", "[smtp]", pair("host", "127.0.0.1"), fmt.Sprintf("port = %d", p.smtp), pair("tls", "none"), pair("from", "visits@localhost"), pair("name", "localhost"),
 		"", "[media]", pair("visitor", signal), pair("kiosk", signal), pair("staff", signal),
 		fmt.Sprintf("relay = [%q, %q]", fmt.Sprintf("turn:127.0.0.1:%d?transport=udp", p.turn), fmt.Sprintf("turn:127.0.0.1:%d?transport=tcp", p.turn)),
-		"", "[centre]", pair("keys", s.keys),
+		"", "[central]", pair("peer", s.keys),
 	)
 	gateway := []string{
 		pair("state", s.dir("gateway")), pair("link", s.link()),
