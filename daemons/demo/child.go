@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,6 +88,9 @@ func (c *child) run(ctx context.Context) error {
 		return err
 	}
 	c.pid.Store(int64(cmd.Process.Pid))
+	if err := os.WriteFile(filepath.Join(c.dir, c.name+".pid"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
+		return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
+	}
 	go c.watchNotify(notify)
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()

@@ -22,7 +22,7 @@ import (
 
 // stage is the running evaluation.
 type stage struct {
-	o      options
+	o      *options
 	group  *errgroup.Group
 	ctx    context.Context
 	centre *centre.Centre
@@ -32,7 +32,7 @@ type stage struct {
 }
 
 // launch brings everything up in order, prints the table, and returns when ctx ends or a part fails for good.
-func launch(ctx context.Context, o options) error {
+func launch(ctx context.Context, o *options) error {
 	// The parts outlive ctx for a moment: bookingd must still reach its mail server and syncd its etcd while they drain.
 	parts, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -155,9 +155,9 @@ func (s *stage) start(ctx, kids context.Context, kidGroup *errgroup.Group, name 
 	if err := os.MkdirAll(s.dir("run"), 0o700); err != nil {
 		return err
 	}
-	env := []string{"CREDENTIALS_DIRECTORY=" + s.dir("credentials")}
-	if name == "centrald" {
-		env = []string{"CREDENTIALS_DIRECTORY=" + s.dir("centre", "credentials")}
+	env, err := s.secrets(name)
+	if err != nil {
+		return err
 	}
 	c := newChild(s.dir("run"), name, filepath.Join(s.o.bin, name), []string{"-config", s.dir(name + ".toml")}, env)
 	s.kids[name] = c
@@ -178,6 +178,20 @@ func (s *stage) start(ctx, kids context.Context, kidGroup *errgroup.Group, name 
 	case err := <-ready:
 		return err
 	}
+}
+
+// secrets returns the environment that shows a daemon its own secrets and nobody else's.
+func (s *stage) secrets(name string) ([]string, error) {
+	dir := map[string]string{"bookingd": s.dir("credentials"), "centrald": s.dir("centre", "credentials"), "gatewayd": s.dir("gateway", "credentials")}[name]
+	if dir == "" {
+		return nil, nil // syncd has its certificate only
+	}
+	if name == "gatewayd" {
+		if _, err := vault.CreateCredentials(dir, "recorder-key", "token-key"); err != nil {
+			return nil, err
+		}
+	}
+	return []string{"CREDENTIALS_DIRECTORY=" + dir}, nil
 }
 
 // enrol lets the site in at the centre: what an officer does at commissioning. Doing it again changes nothing.
