@@ -66,7 +66,7 @@ type place struct {
 // core is what every class of call has: a machine, its seats' connections and the timers. It has no place for a recorder
 // or a monitor.
 type core struct {
-	deps Deps
+	deps Outside
 
 	mu      sync.Mutex // guards the rest; taken before any lock of a path, never while waiting for a leg to close
 	machine *machine
@@ -79,18 +79,17 @@ type core struct {
 	wg   *sync.WaitGroup
 }
 
-// Deps is what calls need of the outside.
-type Deps struct {
-	Path      Path
-	Recorders Recorders // for recorded calls; nil refuses them
-	Facts     Facts
-	Keeper    Keeper
-	Clock     clock.Clock
-	Log       *slog.Logger
-	Closed    func(call ident.Call, seat ident.Seat) // closes the relays of a seat, of the whole call for ""; may be nil
+// Outside is what every call needs of its surroundings.
+type Outside struct {
+	Path   Path
+	Facts  Facts
+	Keeper Keeper
+	Clock  clock.Clock
+	Log    *slog.Logger
+	Closed func(call ident.Call, seat ident.Seat) // closes the relays of a seat, of the whole call for ""; may be nil
 }
 
-func newCore(d Deps, spec linkspec.Spec, wg *sync.WaitGroup) *core {
+func newCore(d Outside, spec linkspec.Spec, wg *sync.WaitGroup) *core {
 	at := func(i linkspec.Instant) time.Duration { return deadline(d.Clock, i) }
 	c := &core{
 		deps: d, machine: newMachine(spec, at(spec.Opens), at(spec.Starts), at(spec.Ends)), places: map[ident.Seat]*place{},

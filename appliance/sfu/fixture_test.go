@@ -172,9 +172,9 @@ func openHouse(t *testing.T, c clock.Clock) *house {
 
 // serve starts a hall, restoring what a former one left.
 func (h *house) serve(calls []sfu.Saved, stops []sfu.Stop) {
-	h.hall = sfu.NewHall(sfu.Deps{
-		Path: h.path, Recorders: h.tape, Facts: h.led, Keeper: h.led, Clock: h.clock, Log: slog.New(slog.DiscardHandler),
-	})
+	h.hall = sfu.NewHall(sfu.Outside{
+		Path: h.path, Facts: h.led, Keeper: h.led, Clock: h.clock, Log: slog.New(slog.DiscardHandler),
+	}, h.tape)
 	h.hall.Restore(calls, stops)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -14,8 +14,9 @@ import (
 
 // Hall is all calls of this gateway.
 type Hall struct {
-	deps Deps
-	wg   sync.WaitGroup
+	deps      Outside
+	recorders Recorders // of social calls only
+	wg        sync.WaitGroup
 
 	mu    sync.Mutex // guards the rest; taken before any call's lock
 	rooms map[ident.Call]room
@@ -54,9 +55,9 @@ func (s Stop) fits(spec linkspec.Spec) bool {
 	return false
 }
 
-// NewHall returns an empty hall. Its timers run while Serve does.
-func NewHall(d Deps) *Hall {
-	return &Hall{deps: d, rooms: map[ident.Call]room{}, over: map[ident.Call]string{}, stops: map[string]Stop{}}
+// NewHall returns an empty hall; without recorders it refuses calls that must be recorded. Its timers run while Serve does.
+func NewHall(d Outside, recorders Recorders) *Hall {
+	return &Hall{deps: d, recorders: recorders, rooms: map[ident.Call]room{}, over: map[ident.Call]string{}, stops: map[string]Stop{}}
 }
 
 // Serve runs the timers of all calls until ctx ends. Then it tells everybody that the gateway restarts, cuts the media and
@@ -156,7 +157,7 @@ func (h *Hall) build(spec linkspec.Spec) (room, error) {
 	}
 	switch spec.Class {
 	case linkspec.Social, linkspec.OnSite, linkspec.Official:
-		return OpenSocial(h.deps, spec, &h.wg)
+		return OpenSocial(h.deps, h.recorders, spec, &h.wg)
 	case linkspec.Privileged:
 		return OpenPrivileged(h.deps, spec, &h.wg)
 	}

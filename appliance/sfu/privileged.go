@@ -17,7 +17,7 @@ type Privileged struct {
 
 // OpenPrivileged opens a privileged call. It returns Invalid for a spec that asks for a recorder or a monitor: bookingd
 // would not mean what it says.
-func OpenPrivileged(d Deps, spec linkspec.Spec, wg *sync.WaitGroup) (*Privileged, error) {
+func OpenPrivileged(d Outside, spec linkspec.Spec, wg *sync.WaitGroup) (*Privileged, error) {
 	if spec.Record || spec.MonitorRequired || spec.MonitorVisible {
 		return nil, fault.New("sfu.OpenPrivileged", fault.Invalid, "A privileged call is neither recorded nor watched.").WithCode("class_fixed")
 	}

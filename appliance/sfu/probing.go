@@ -17,7 +17,7 @@ const ProbeTime = 20 * time.Second
 
 // Probing is a device check: the client's own sound and picture come back to it. Nothing of it is kept.
 type Probing struct {
-	deps   Deps
+	deps   Outside
 	claims grant.Claims
 	client Client
 	call   ident.Call // a name of its own for the path; no call has it
@@ -28,7 +28,7 @@ type Probing struct {
 	over   bool
 }
 
-func probe(d Deps, c grant.Claims, cl Client, wg *sync.WaitGroup) (*Probing, Welcome) {
+func probe(d Outside, c grant.Claims, cl Client, wg *sync.WaitGroup) (*Probing, Welcome) {
 	p := &Probing{deps: d, claims: c, client: cl, call: ident.New[ident.Call](), wg: wg, done: make(chan struct{})}
 	now := d.Clock.Now()
 	return p, Welcome{Down: 1, Offer: true, Video: linkspec.Video{Kbps: 1000, Width: 640, FPS: 25}, Starts: now, Ends: now.Add(ProbeTime), Now: now}

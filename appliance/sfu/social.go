@@ -12,20 +12,21 @@ import (
 // Social is a call that may be recorded and watched.
 type Social struct {
 	*core
-	recorder Recorder // nil until armed; under core.mu
-	arming   bool
-	retryAt  time.Duration
-	watching map[*Watching]struct{} // under core.mu
-	nudge    chan struct{}          // the recorder may be wanted
+	recorders Recorders
+	recorder  Recorder // nil until armed; under core.mu
+	arming    bool
+	retryAt   time.Duration
+	watching  map[*Watching]struct{} // under core.mu
+	nudge     chan struct{}          // the recorder may be wanted
 }
 
 // OpenSocial opens a social, official or on-site call. It returns Unavailable when the spec wants a recorder and there
 // are none.
-func OpenSocial(d Deps, spec linkspec.Spec, wg *sync.WaitGroup) (*Social, error) {
-	if spec.Record && d.Recorders == nil {
+func OpenSocial(d Outside, recorders Recorders, spec linkspec.Spec, wg *sync.WaitGroup) (*Social, error) {
+	if spec.Record && recorders == nil {
 		return nil, fault.New("sfu.OpenSocial", fault.Unavailable, "This call must be recorded, and there is no recorder.").WithCode("no_recorder")
 	}
-	s := &Social{core: newCore(d, spec, wg), watching: map[*Watching]struct{}{}, nudge: make(chan struct{}, 1)}
+	s := &Social{recorders: recorders, core: newCore(d, spec, wg), watching: map[*Watching]struct{}{}, nudge: make(chan struct{}, 1)}
 	s.machine.holds[holdRecorder] = spec.Record
 	s.machine.holds[holdStaff] = spec.MonitorRequired
 	return s, nil
@@ -143,7 +144,7 @@ func (s *Social) arm(ctx context.Context) <-chan error {
 	s.mu.Lock()
 	spec := s.machine.spec
 	s.mu.Unlock()
-	rec, err := s.deps.Recorders.Open(spec)
+	rec, err := s.recorders.Open(spec)
 	if err == nil {
 		err = rec.Arm(ctx)
 	}

@@ -98,10 +98,10 @@ func build(env *unit.Env, cfg config) (g *gateway, err error) {
 	if err != nil {
 		return g, err
 	}
-	g.hall = sfu.NewHall(sfu.Deps{
-		Path: g.path, Recorders: g.recorders, Facts: g.spool, Keeper: g.state, Clock: g.clock, Log: env.Log,
+	g.hall = sfu.NewHall(sfu.Outside{
+		Path: g.path, Facts: g.spool, Keeper: g.state, Clock: g.clock, Log: env.Log,
 		Closed: func(call ident.Call, seat ident.Seat) { g.relay.Close(call, seat) },
-	})
+	}, g.recorders)
 	if g.relay, err = g.openRelay(env, cfg, peer); err != nil {
 		return g, err
 	}
