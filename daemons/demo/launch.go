@@ -22,7 +22,7 @@ import (
 
 // stage is the running evaluation.
 type stage struct {
-	o      *options
+	o      options
 	group  *errgroup.Group
 	ctx    context.Context
 	centre *centre.Centre
@@ -32,7 +32,7 @@ type stage struct {
 }
 
 // launch brings everything up in order, prints the table, and returns when ctx ends or a part fails for good.
-func launch(ctx context.Context, o *options) error {
+func launch(ctx context.Context, o options) error {
 	// The parts outlive ctx for a moment: bookingd must still reach its mail server and syncd its etcd while they drain.
 	parts, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()

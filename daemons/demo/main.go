@@ -70,12 +70,12 @@ func run(ctx context.Context, args []string) error {
 	return launch(ctx, o)
 }
 
-func parse(args []string) (*options, error) {
-	o := new(options) // never copied: the list of ports points into it
+func parse(args []string) (options, error) {
+	var o options
 	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return o, err
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -89,13 +89,13 @@ func parse(args []string) (*options, error) {
 	fs.BoolVar(&o.free, "free-ports", false, "take free ports instead of the usual ones")
 	o.list = o.ports.flags(fs)
 	if err := fs.Parse(args); err != nil {
-		return nil, err
+		return o, err
 	}
 	if o.policy != "county-jail" && o.policy != "prison" {
-		return nil, fmt.Errorf("-policy %s: there are county-jail and prison", o.policy)
+		return o, fmt.Errorf("-policy %s: there are county-jail and prison", o.policy)
 	}
 	if o.state, err = filepath.Abs(filepath.Join(o.state, o.policy)); err != nil {
-		return nil, err
+		return o, err
 	}
 	return o, nil
 }
