@@ -45,3 +45,22 @@ func Ticked(version string, keys []string) (bool, error) {
 	}
 	return !slices.ContainsFunc(items, func(s Statement) bool { return !slices.Contains(keys, s.Key) }), nil
 }
+
+// Tips returns the advice before a visit: place, light, faces, children. Nobody ticks it.
+func Tips(language string) []string {
+	var doc struct {
+		Tips []map[string]string `json:"tips"`
+	}
+	if err := json.Unmarshal(statementsFile, &doc); err != nil {
+		panic("visits: statements.json: " + err.Error()) // shipped with the program; a test reads it
+	}
+	tips := make([]string, 0, len(doc.Tips))
+	for _, t := range doc.Tips {
+		text, ok := t[language]
+		if !ok {
+			text = t["en"]
+		}
+		tips = append(tips, text)
+	}
+	return tips
+}

@@ -42,6 +42,13 @@ class Visitor {
     }
   }
 
+  /** Reads the facility's own texts in another language; the present ones stay until then. */
+  async texts(language: Schema['Language']) {
+    if (this.config?.language === language || !this.config?.languages.includes(language)) return;
+    const config = await ask(api.GET('/api/visitor/config', { params: { query: { language } } })).catch(() => undefined);
+    if (config) this.config = config;
+  }
+
   signedIn(session: Schema['VisitorSession'] | undefined) {
     this.session = session;
     setCSRF(session?.csrf ?? '');

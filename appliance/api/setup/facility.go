@@ -2,7 +2,6 @@ package setup
 
 import (
 	"context"
-	_ "embed"
 	"strings"
 
 	"sallyport/appliance/api"
@@ -12,11 +11,6 @@ import (
 	"sallyport/appliance/policy"
 	"sallyport/appliance/store"
 )
-
-// zones are the IANA names that the set-up page offers, one a line.
-//
-//go:embed zones.txt
-var zones string
 
 // PutFacility names the facility and, the first time, loads its preset. The facility's id is the one under which the
 // centre will know the site.
@@ -73,7 +67,7 @@ func (d *Door) loadPreset(tx *store.Tx, by ident.Actor, preset, kind string) err
 
 // setupState tells how far the appliance is set up.
 func (d *Door) setupState(tx *store.Tx) (SetupState, error) {
-	out := SetupState{Now: tx.Now(), Zones: strings.Fields(zones)}
+	out := SetupState{Now: tx.Now(), Zones: facility.Zones()}
 	var err error
 	if out.Claimed, err = d.Access.Claimed(tx); err != nil {
 		return out, err

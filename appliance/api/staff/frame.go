@@ -3,10 +3,29 @@ package staff
 import (
 	"context"
 
-	"sallyport/appliance/fault"
+	"sallyport/appliance/policy"
+	"sallyport/appliance/store"
 )
 
-// GetStaffConfig is not open yet.
-func (d *Door) GetStaffConfig(context.Context, GetStaffConfigRequestObject) (GetStaffConfigResponseObject, error) {
-	return nil, fault.New("staff.GetStaffConfig", fault.Unavailable, "This part is not ready. Try again later.").WithCode("not_ready")
+// GetStaffConfig tells the console the facility and the clock.
+func (d *Door) GetStaffConfig(ctx context.Context, _ GetStaffConfigRequestObject) (GetStaffConfigResponseObject, error) {
+	var out StaffConfig
+	err := d.DB.View(ctx, func(tx *store.Tx) error {
+		f, err := d.Facility.Get(tx)
+		if err != nil {
+			return err
+		}
+		rules, err := d.Policy.At(tx, policy.Scope{})
+		if err != nil {
+			return err
+		}
+		out.Now = tx.Now()
+		out.Facility = FacilityPublic{
+			Name: f.Name, Zone: f.Zone, Country: f.Country, Currency: f.Currency, Kind: FacilityPublicKind(policy.FacilityType.Of(rules)),
+			Support: Support{Phone: f.Support.Phone, Hours: f.Support.Hours},
+		}
+		out.Preset, err = d.Policy.Loaded(tx)
+		return err
+	})
+	return GetStaffConfig200JSONResponse(out), err
 }

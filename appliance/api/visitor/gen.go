@@ -756,6 +756,12 @@ type ContactPath = Id
 // VisitPath defines model for VisitPath.
 type VisitPath = Id
 
+// GetVisitorConfigParams defines parameters for GetVisitorConfig.
+type GetVisitorConfigParams struct {
+	// Language Of the texts; the facility's when absent.
+	Language *Language `form:"language,omitempty" json:"language,omitempty"`
+}
+
 // ListStartsParams defines parameters for ListStarts.
 type ListStartsParams struct {
 	From    LocalDate `form:"from" json:"from"`
@@ -823,7 +829,7 @@ type ServerInterface interface {
 	ResendActivation(c fiber.Ctx) error
 
 	// (GET /api/visitor/config)
-	GetVisitorConfig(c fiber.Ctx) error
+	GetVisitorConfig(c fiber.Ctx, params GetVisitorConfigParams) error
 
 	// (GET /api/visitor/contacts)
 	ListVisitorContacts(c fiber.Ctx) error
@@ -970,8 +976,27 @@ func (siw *ServerInterfaceWrapper) ResendActivation(c fiber.Ctx) error {
 // GetVisitorConfig operation middleware
 func (siw *ServerInterfaceWrapper) GetVisitorConfig(c fiber.Ctx) error {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetVisitorConfigParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Optional query parameter "language" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "language", query, &params.Language, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter language: %w", err).Error())
+	}
+
 	handler := func(c fiber.Ctx) error {
-		return siw.Handler.GetVisitorConfig(c)
+		return siw.Handler.GetVisitorConfig(c, params)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -1812,6 +1837,7 @@ func (response ResendActivationdefaultApplicationProblemPlusJSONResponse) VisitR
 }
 
 type GetVisitorConfigRequestObject struct {
+	Params GetVisitorConfigParams
 }
 
 type GetVisitorConfigResponseObject interface {
@@ -2825,8 +2851,10 @@ func (sh *strictHandler) ResendActivation(ctx fiber.Ctx) error {
 }
 
 // GetVisitorConfig operation middleware
-func (sh *strictHandler) GetVisitorConfig(ctx fiber.Ctx) error {
+func (sh *strictHandler) GetVisitorConfig(ctx fiber.Ctx, params GetVisitorConfigParams) error {
 	var request GetVisitorConfigRequestObject
+
+	request.Params = params
 
 	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
 		return sh.ssi.GetVisitorConfig(ctx.Context(), request.(GetVisitorConfigRequestObject))

@@ -2422,7 +2422,10 @@ export type $defs = Record<string, never>;
 export interface operations {
     getVisitorConfig: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Of the texts; the facility's when absent. */
+                language?: components["schemas"]["Language"];
+            };
             header?: never;
             path?: never;
             cookie?: never;
