@@ -151,5 +151,15 @@ func update[T any](ctx context.Context, db *store.DB, write func(tx *store.Tx) (
 }
 
 func (a *Access) rules(ctx context.Context) (policy.Rules, error) {
-	return view(ctx, a.DB, func(tx *store.Tx) (policy.Rules, error) { return a.Policy.At(tx, policy.Scope{}) })
+	return view(ctx, a.DB, a.rulesIn)
+}
+
+// rulesIn returns the facility's rules, and those of a preset while nobody has set the facility up: its first
+// administrator must be able to sign in to do so.
+func (a *Access) rulesIn(tx *store.Tx) (policy.Rules, error) {
+	rules, err := a.Policy.At(tx, policy.Scope{})
+	if fault.CodeOf(err) == "policy.not_loaded" {
+		return a.Policy.Preset(policy.CountyJail)
+	}
+	return rules, err
 }

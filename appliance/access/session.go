@@ -96,7 +96,7 @@ func (a *Access) find(tx *store.Tx, door, secret string) (Session, time.Time, er
 
 // begin writes a new session and returns what its door keeps.
 func (a *Access) begin(tx *store.Tx, by ident.Actor, stage string, station ident.Station, factor time.Time) (Entry, error) {
-	rules, err := a.Policy.At(tx, policy.Scope{})
+	rules, err := a.rulesIn(tx)
 	if err != nil {
 		return Entry{}, err
 	}

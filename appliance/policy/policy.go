@@ -89,6 +89,19 @@ func (p *Policy) AtTime(tx *store.Tx, s Scope, at time.Time) (Rules, error) {
 	return Rules{snap: snap, scope: s, at: at}, nil
 }
 
+// Preset returns a preset's own rules, facility wide. Before set-up they are what the first administrator signs in under.
+func (p *Policy) Preset(name string) (Rules, error) {
+	snap := &snapshot{rules: make(map[string][]span, len(p.table.rows))}
+	for _, row := range p.table.rows {
+		v, err := row.parse(row.Preset(name))
+		if err != nil {
+			return Rules{}, fmt.Errorf("preset %s of rule %s: %w", name, row.Rule, err)
+		}
+		snap.rules[row.Rule] = []span{{kind: ForFacility, value: v}}
+	}
+	return Rules{snap: snap}, nil
+}
+
 // parse reads all rows. A value that does not parse is a database that somebody else wrote: Internal.
 func (p *Policy) parse(tx *store.Tx, version int64, stamp string) (*snapshot, error) {
 	snap := &snapshot{stamp: stamp, version: version, rules: make(map[string][]span, len(p.table.rows))}
