@@ -21,7 +21,8 @@ func (h *house) routes() []link.Route {
 	var all []link.Route
 	for _, some := range [][]link.Route{
 		link.OperatorRoutes(h.db, h.status), link.MediaRoutes(h.calls), link.RosterRoutes(h.importRoster),
-		link.GatewayRoutes(h.calls, h.metrics), replication.Routes(h.metrics), {h.metrics.Route()},
+		link.GatewayRoutes(h.calls, h.metrics), replication.Routes(h.metrics),
+		{h.metrics.Route()},
 	} {
 		all = append(all, some...)
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,9 +17,17 @@ import (
 	"sallyport/appliance/unit"
 )
 
-// start runs bookingd on free ports over a state folder and returns a client of its link and its end.
-func start(t *testing.T, state string) (*linkclient.Client, func() error) {
+// running is a bookingd in this process.
+type running struct {
+	link *linkclient.Client
+	base map[string]string // address of each door
+	end  func() error
+}
+
+// start runs bookingd over a state folder, on sockets that are handed over as systemd does.
+func start(t *testing.T, state string) running {
 	t.Helper()
+	r := running{base: map[string]string{}}
 	path := filepath.Join(state, "bookingd.toml")
 	socket := filepath.Join(state, linkspec.Socket)
 	text := `
@@ -25,29 +35,30 @@ state = "` + state + `/booking"
 recordings = "` + state + `/recordings"
 credentials = "` + state + `/secrets"
 make_secrets = true
-[visitor]
-listen = "127.0.0.1:0"
-[kiosk]
-listen = "127.0.0.1:0"
-[staff]
-listen = "127.0.0.1:0"
-[setup]
-listen = "127.0.0.1:0"
 [link]
 listen = "unix:` + socket + `"
 `
+	env := unit.NewEnv("bookingd", []string{"--config", path}, logs.New(io.Discard))
+	for _, door := range []string{"visitor", "kiosk", "staff", "setup"} {
+		ln, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		env.Give(door, ln)
+		r.base[door] = "http://" + ln.Addr().String()
+		text += "[" + door + "]\norigin = \"" + r.base[door] + "\"\n"
+	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	env := unit.NewEnv("bookingd", []string{"--config", path}, logs.New(testWriter{t}))
 	go func() { done <- run(ctx, env) }()
-	client := linkclient.Dial(socket)
+	r.link = linkclient.Dial(socket)
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		var s linkspec.Status
-		err := client.Get(t.Context(), linkspec.RouteStatus, &s)
+		err := r.link.Get(t.Context(), linkspec.RouteStatus, &s)
 		if err == nil {
 			break
 		}
@@ -61,33 +72,29 @@ listen = "unix:` + socket + `"
 		}
 	}
 	ended := false
-	end := func() error {
+	r.end = func() error {
 		if ended {
 			return nil
 		}
 		ended = true
-		client.Close()
+		r.link.Close()
 		cancel()
 		return <-done
 	}
 	t.Cleanup(func() {
-		if err := end(); err != nil {
+		if err := r.end(); err != nil {
 			t.Errorf("bookingd ended with %v", err)
 		}
 	})
-	return client, end
+	return r
 }
-
-type testWriter struct{ t *testing.T }
-
-func (w testWriter) Write(p []byte) (int, error) { return len(p), nil }
 
 func TestFirstStartWithoutFacilityAndStartAgain(t *testing.T) {
 	state := t.TempDir()
 	for range 2 {
-		client, end := start(t, state)
+		b := start(t, state)
 		var s linkspec.Status
-		if err := client.Get(t.Context(), linkspec.RouteStatus, &s); err != nil {
+		if err := b.link.Get(t.Context(), linkspec.RouteStatus, &s); err != nil {
 			t.Fatal(err)
 		}
 		states := map[string]string{}
@@ -98,10 +105,10 @@ func TestFirstStartWithoutFacilityAndStartAgain(t *testing.T) {
 			t.Errorf("parts: %v", states)
 		}
 		var report linkspec.AuditReport
-		if err := client.Get(t.Context(), linkspec.RouteAuditVerify, &report); err != nil || !report.Whole {
+		if err := b.link.Get(t.Context(), linkspec.RouteAuditVerify, &report); err != nil || !report.Whole {
 			t.Errorf("audit: %+v, %v", report, err)
 		}
-		if err := end(); err != nil {
+		if err := b.end(); err != nil {
 			t.Fatalf("end: %v", err)
 		}
 	}
@@ -122,7 +129,7 @@ func TestConfigurationNamesTheKey(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			err := run(t.Context(), unit.NewEnv("bookingd", []string{"--config", path}, logs.New(testWriter{t})))
+			err := run(t.Context(), unit.NewEnv("bookingd", []string{"--config", path}, logs.New(io.Discard)))
 			if err == nil || !strings.HasPrefix(fault.CodeOf(err), "config.") || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("run = %v, want a refusal that names %s", err, tt.want)
 			}
