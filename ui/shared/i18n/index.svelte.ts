@@ -20,12 +20,13 @@ class I18n {
   country = $state('GB');
   readonly tag = $derived(`${this.lang}-${this.country}`);
   private books: Book[] = [];
-
   private late: Promise<void>[] = [];
+  /** The language that was asked for last; what comes while it loads must speak it too. */
+  private wanted: Lang = 'en';
 
   add(book: Book) {
     this.books.push(book);
-    if (this.lang !== 'en') this.late.push(book.load(this.lang));
+    if (this.wanted !== 'en') this.late.push(book.load(this.wanted));
   }
 
   /** Waits for the catalogues that came with a lazy page; a page is drawn after it. */
@@ -35,7 +36,10 @@ class I18n {
 
   /** Loads every catalogue of the language, then switches; the page never shows a mix. */
   async use(lang: Lang): Promise<void> {
+    this.wanted = lang;
     await Promise.all(this.books.map((b) => b.load(lang)));
+    await this.settle();
+    if (this.wanted !== lang) return;
     this.lang = lang;
     document.documentElement.lang = lang;
   }
