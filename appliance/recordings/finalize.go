@@ -84,7 +84,11 @@ func (r *Recordings) finalize(ctx context.Context, v Recording) error {
 	if err != nil {
 		return err
 	}
-	report, err := reel.VerifyFolder(folder, reel.VerifyKeys{Signer: r.Signer, Data: keys})
+	signer, err := r.signer()
+	if err != nil {
+		return err
+	}
+	report, err := reel.VerifyFolder(folder, reel.VerifyKeys{Signer: signer, Data: keys})
 	if err != nil {
 		return err
 	}

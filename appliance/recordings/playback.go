@@ -157,7 +157,11 @@ func (r *Recordings) Verify(ctx context.Context, actor ident.Actor, id ident.Rec
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return reel.Report{}, err
 	}
-	report, err := reel.VerifyFolder(r.path(rec.Folder), reel.VerifyKeys{Signer: r.Signer, Data: keys})
+	signer, err := r.signer()
+	if err != nil {
+		return reel.Report{}, err
+	}
+	report, err := reel.VerifyFolder(r.path(rec.Folder), reel.VerifyKeys{Signer: signer, Data: keys})
 	if err != nil {
 		return reel.Report{}, err
 	}

@@ -11,9 +11,15 @@ package recordings
 import (
 	"crypto/ed25519"
 	"embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,11 +49,11 @@ type Options struct {
 	Calls  *calls.Calls
 	Policy *policy.Policy
 
-	Folder  string            // where the gateway writes recordings
-	Keyring string            // folder of wrapped data keys; in no ordinary backup
-	RingKey []byte            // 32 bytes, wraps what lies in the keyring
-	Intake  []age.Identity    // opens what the gateway wrapped; the first is current
-	Signer  ed25519.PublicKey // of the recorder; nil: signatures are not checked
+	Folder  string         // where the gateway writes recordings
+	Keyring string         // folder of wrapped data keys; in no ordinary backup
+	RingKey []byte         // 32 bytes, wraps what lies in the keyring
+	Intake  []age.Identity // opens what the gateway wrapped; the first is current
+	Signer  string         // file with the recorder's public key; without it signatures are not checked
 }
 
 // Recordings is the room.
@@ -168,6 +174,22 @@ func (r *Recordings) sealed(tx *store.Tx, e linkspec.Event, d linkspec.Recording
 	return tx.Exec(`UPDATE recording SET state = 'finalizing', ended = ?, manifest = ?, recovered = ?, next_try = 0
 		WHERE id = ? AND state IN ('recording', 'partial', 'failed') AND sealed IS NULL`,
 		store.Ms(e.At), d.Manifest, recovered, string(d.Recording))
+}
+
+// signer reads the recorder's public key. The gateway writes it at its first start, after us, so it may not be there yet.
+func (r *Recordings) signer() (ed25519.PublicKey, error) {
+	raw, err := os.ReadFile(r.Signer)
+	if r.Signer == "" || errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the recorder's key: %w", err)
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(raw)))
+	if err != nil || len(key) != ed25519.PublicKeySize {
+		return nil, fault.New("recordings.signer", fault.Internal, "The recorder's public key cannot be read.").Because(err)
+	}
+	return key, nil
 }
 
 // custody adds a row to the custody log.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"os"
@@ -50,10 +51,14 @@ func newArchive(t *testing.T) *archive {
 	if err != nil {
 		t.Fatal(err)
 	}
+	signer := filepath.Join(t.TempDir(), "recorder.pub")
+	if err := os.WriteFile(signer, []byte(base64.StdEncoding.EncodeToString(public)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	a.keyring = filepath.Join(t.TempDir(), "keyring")
 	a.room = recordings.New(recordings.Options{
 		DB: a.DB, Clock: a.Clock, Log: logs.New(os.Stderr), Calls: a.Calls, Policy: a.Calls.Policy, Folder: root, Keyring: a.keyring,
-		RingKey: bytes.Repeat([]byte{7}, 32), Intake: []age.Identity{intake}, Signer: public,
+		RingKey: bytes.Repeat([]byte{7}, 32), Intake: []age.Identity{intake}, Signer: signer,
 	})
 	at := a.Clock.Now()
 	a.data = linkspec.RecordingData{Recording: a.id, Folder: filepath.ToSlash(reel.Folder(at, a.id))}
@@ -207,6 +212,21 @@ func TestAlteredRecordingIsNeverHidden(t *testing.T) {
 	a.hand()
 	if r := a.get(); r.State != "partial" || r.Verdict != "altered" {
 		t.Errorf("catalogue: %+v", r)
+	}
+}
+
+func TestForeignSignatureIsAltered(t *testing.T) {
+	a := newArchive(t)
+	other, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(a.room.Signer, []byte(base64.StdEncoding.EncodeToString(other)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a.hand()
+	if r := a.get(); r.Verdict != "altered" {
+		t.Errorf("a manifest of somebody else's key: %+v", r)
 	}
 }
 

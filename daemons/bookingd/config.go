@@ -17,6 +17,7 @@ import (
 type config struct {
 	State       string        `toml:"state"`        // folder of the database and the sealed blobs
 	Recordings  string        `toml:"recordings"`   // folder of sealed recordings, written by gatewayd
+	RecorderKey string        `toml:"recorder_key"` // file with the public key of the recorder; empty: recorder.pub beside recordings
 	Credentials string        `toml:"credentials"`  // folder of secrets; empty: $CREDENTIALS_DIRECTORY
 	MakeSecrets bool          `toml:"make_secrets"` // make missing credentials: for the evaluation only
 	Visitor     doorConfig    `toml:"visitor"`
@@ -142,6 +143,14 @@ func (d doorConfig) validate(name string) error {
 		return unit.BadSetting(name+".limit", "must not be negative")
 	}
 	return nil
+}
+
+// recorderKey is the file with the recorder's public key; gatewayd writes it beside its recordings.
+func (c config) recorderKey() string {
+	if c.RecorderKey != "" {
+		return c.RecorderKey
+	}
+	return filepath.Join(filepath.Dir(c.Recordings), "recorder.pub")
 }
 
 // host is the door's name without scheme and port.

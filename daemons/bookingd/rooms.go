@@ -141,6 +141,7 @@ func (h *house) media(env *unit.Env) error {
 	h.recordings = recordings.New(recordings.Options{
 		DB: h.db, Clock: h.clock, Log: env.Log, Calls: h.calls, Policy: h.policy, Folder: h.cfg.Recordings,
 		Keyring: filepath.Join(h.cfg.State, "keyring"), RingKey: ring, Intake: []age.Identity{intake},
+		Signer: h.cfg.recorderKey(),
 	})
 	return nil
 }
