@@ -11,6 +11,7 @@ import (
 	"sallyport/appliance/facility"
 	"sallyport/appliance/fault"
 	"sallyport/appliance/linkspec"
+	"sallyport/appliance/outbox"
 	"sallyport/appliance/store"
 )
 
@@ -38,17 +39,52 @@ func (h *house) status(ctx context.Context) (linkspec.Status, error) {
 	}); err != nil {
 		return s, err
 	}
-	for _, daemon := range []string{"gatewayd", "syncd"} {
-		seen := h.metrics.Seen(daemon)
-		up := !seen.IsZero() && now.Sub(seen) < quiet
-		said := "has not spoken since bookingd started"
-		if !seen.IsZero() {
-			said = "has not spoken since " + seen.Format(time.RFC3339)
-		}
-		s.Parts = append(s.Parts, part(daemon, up, "spoke "+now.Sub(seen).Truncate(time.Second).String()+" ago", said, now))
+	s.Parts = append(s.Parts, h.gateway(now))
+	sync, err := h.sync(ctx, now)
+	if err != nil {
+		return s, err
 	}
+	s.Parts = append(s.Parts, sync)
 	s.Parts = append(s.Parts, h.disk(now))
 	return s, nil
+}
+
+// gateway tells when gatewayd last spoke: by its metrics, its facts or its questions.
+func (h *house) gateway(now time.Time) linkspec.Part {
+	seen := h.metrics.Seen("gatewayd")
+	if facts := h.calls.GatewaySeen(); facts.After(seen) {
+		seen = facts
+	}
+	said := "has not spoken since bookingd started"
+	if !seen.IsZero() {
+		said = "has not spoken since " + seen.Format(time.RFC3339)
+	}
+	return part("gatewayd", !seen.IsZero() && now.Sub(seen) < quiet, "spoke "+now.Sub(seen).Truncate(time.Second).String()+" ago", said, now)
+}
+
+// sync tells how replication stands. Being offline is no fault: everything else goes on.
+func (h *house) sync(ctx context.Context, now time.Time) (linkspec.Part, error) {
+	p := linkspec.Part{Name: "syncd", State: "ok", At: now}
+	if !h.outbox.Joined() {
+		p.Detail = "this site is on its own"
+		return p, nil
+	}
+	var s outbox.Status
+	if err := h.db.View(ctx, func(tx *store.Tx) (err error) { s, err = h.outbox.Status(tx); return err }); err != nil {
+		return p, err
+	}
+	p.Detail = fmt.Sprintf("%s, %d changes wait", s.State, s.Waiting)
+	if s.Cause != "" {
+		p.Detail += " (" + s.Cause + ")"
+	}
+	switch s.State {
+	case "live":
+	case "away", "withdrawn", "incompatible":
+		p.State = "down"
+	default:
+		p.State = "warn"
+	}
+	return p, nil
 }
 
 // disk tells how much room is left where the database lies.
