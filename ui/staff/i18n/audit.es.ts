@@ -1,0 +1,1 @@
+import en from './audit.en.ts'; export default en;

@@ -1,0 +1,1 @@
+import en from './codes.en.ts'; export default en;

@@ -1,0 +1,1 @@
+import en from './pages.en.ts'; export default en;
