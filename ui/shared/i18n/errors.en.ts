@@ -74,6 +74,9 @@ export default {
     ),
   'kiosk.signin': 'That number or PIN is not right. Check both and try again. Ask staff if you need help.',
   'kiosk.locked': (p: P) => join('That number is locked.', p.until ? `Try again at ${p.until}.` : 'Try again later.', 'Ask staff if you need help.'),
+  'device.unknown': 'This screen is not set up yet. Tell staff.',
+  'device.disabled': 'This screen is out of use. Use another one, or ask staff.',
+  'call.otherStation': (p: P) => (p.station ? `This visit is at ${p.station}. Go there to join.` : 'This visit is at another screen. Ask staff where.'),
   'kiosk.linkLost': 'This screen has lost its link. Your visit time is safe. Tell staff if it lasts.',
   'staff.claimed': (p: P) => `${p.name || 'Someone'} has already decided this item. We have moved you to the next one.`,
   'staff.seal': (p: P) =>

@@ -22,6 +22,8 @@ export interface Place {
   /** "prison" or "jail": the number in its own words. */
   number?: string;
   h24?: boolean;
+  /** Words of this surface instead of the common ones, where people have other things at hand (a kiosk has no Wi-Fi to check). */
+  instead?: (code: Code, params: Record<string, string>) => string | undefined;
 }
 
 let place: Place = { zone: 'UTC' };
@@ -83,7 +85,6 @@ const alias: Record<string, Code> = {
   'party.listFull': 'party.tooMany',
   'party.twice': 'party.tooMany',
   'contact.limit': 'contact.cannotAdd',
-  'device.unknown': 'page.old',
   'case.changed': 'page.old',
   'case.notClaimed': 'page.old',
 };
@@ -121,10 +122,12 @@ export function sayField(code: string): string {
 /** The words of a code. Parameters that are instants or money are put in words here. */
 export function say(code: string, params: Params = {}): string {
   const key: Code = known(code) ? code : (alias[code] ?? 'fault');
-  const text = copy.e[key] as unknown;
-  if (typeof text === 'string') return text;
   const p: Record<string, string> = { number: place.number ?? '' };
   for (const [k, v] of Object.entries(params)) p[k] = words(v, k);
+  const own = place.instead?.(key, p);
+  if (own) return own;
+  const text = copy.e[key] as unknown;
+  if (typeof text === 'string') return text;
   return (text as (p: Record<string, string>) => string)(p);
 }
 

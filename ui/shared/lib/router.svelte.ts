@@ -46,14 +46,20 @@ class Router {
   /** Counts moves, so that a page can tell its first show from a move. */
   moves = $state(0);
   private guard: (() => boolean) | undefined;
+  private flat = false;
 
-  /** Starts listening; the return value stops it. */
-  start(): () => void {
+  /** Starts listening; the return value stops it. Flat makes no history: the device is shared, and its back key does nothing. */
+  start(how: { flat?: boolean } = {}): () => void {
+    this.flat = how.flat ?? false;
     const read = () => {
       this.path = location.pathname;
       this.query = new URLSearchParams(location.search);
     };
     const back = (e: PopStateEvent) => {
+      if (this.flat) {
+        history.pushState(null, '', this.path + this.search);
+        return;
+      }
       this.moves++;
       read();
       const y = (e.state as { y?: number } | null)?.y ?? 0;
@@ -71,10 +77,17 @@ class Router {
     addEventListener('popstate', back);
     document.addEventListener('click', click);
     read();
+    // One entry to step back into, so that the back key never leaves the page.
+    if (this.flat) history.pushState(null, '', location.href);
     return () => {
       removeEventListener('popstate', back);
       document.removeEventListener('click', click);
     };
+  }
+
+  private get search(): string {
+    const q = this.query.toString();
+    return q && `?${q}`;
   }
 
   /** Asks before the page is left by a link; the guard answers whether to go. */
@@ -85,7 +98,7 @@ class Router {
   go(to: string, how: { replace?: boolean } = {}) {
     if (this.guard && !this.guard()) return;
     const url = new URL(to, location.origin);
-    if (how.replace) history.replaceState(null, '', url);
+    if (how.replace || this.flat) history.replaceState(null, '', url);
     else {
       history.replaceState({ y: scrollY }, '');
       history.pushState(null, '', url);
@@ -97,7 +110,7 @@ class Router {
   }
 
   back(fallback: string) {
-    if (this.moves > 0) history.back();
+    if (this.moves > 0 && !this.flat) history.back();
     else this.go(fallback, { replace: true });
   }
 }
