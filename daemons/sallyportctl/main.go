@@ -40,6 +40,7 @@ type cli struct {
 	Backup    backupCmd    `cmd:"" help:"Write a sealed copy of the database."`
 	Media     mediaCmd     `cmd:"" help:"Stop calls, or lift a stop."`
 	Roster    rosterCmd    `cmd:"" help:"Hand in a roster file."`
+	Central   centralCmd   `cmd:"" help:"At the central site: what it holds, orders to sites, fences."`
 }
 
 // tool is what commands work with.
@@ -77,7 +78,7 @@ func run(ctx context.Context, args []string, out, complaints io.Writer) int {
 	}
 	client := linkclient.Dial(c.Link)
 	defer client.Close()
-	err = call.Run(&tool{ctx: ctx, link: client, out: out})
+	err = call.Run(&tool{ctx: ctx, link: client, out: out}, &c)
 	switch {
 	case err == nil:
 		return 0
