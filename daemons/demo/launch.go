@@ -126,7 +126,7 @@ func (s *stage) startCentre(ctx context.Context) error {
 // seedFacility fills an empty database; bookingd is not running yet, so this is the file's only opener.
 func (s *stage) seedFacility(ctx context.Context) error {
 	people, err := seed.Open(ctx, seed.Options{
-		Dir: s.o.state, Booking: s.dir("booking"), Credentials: s.dir("credentials"), Preset: s.o.policy, Centre: s.keys,
+		Dir: s.o.state, Booking: s.dir("booking"), Credentials: s.dir("credentials"), Preset: s.o.policy, Centre: s.keys, Anchor: s.o.anchor,
 	})
 	s.people = people
 	return err

@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // options are the command line.
@@ -24,7 +25,8 @@ type options struct {
 	ready  string
 	fresh  bool
 	free   bool
-	ports  ports
+	anchor time.Duration
+	ports  *ports // shared with list, which changes them
 	list   []port
 }
 
@@ -71,7 +73,7 @@ func run(ctx context.Context, args []string) error {
 }
 
 func parse(args []string) (options, error) {
-	var o options
+	o := options{ports: &ports{}}
 	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
 	self, err := os.Executable()
 	if err != nil {
@@ -87,6 +89,7 @@ func parse(args []string) (options, error) {
 	fs.StringVar(&o.ready, "ready", "", "file to write addresses and people to when everything is up, for tests")
 	fs.BoolVar(&o.fresh, "fresh", false, "forget what earlier runs did")
 	fs.BoolVar(&o.free, "free-ports", false, "take free ports instead of the usual ones")
+	fs.DurationVar(&o.anchor, "anchor", 0, "let a visit begin at the first whole minute after this long, instead of at round times; for tests")
 	o.list = o.ports.flags(fs)
 	if err := fs.Parse(args); err != nil {
 		return o, err

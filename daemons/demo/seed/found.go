@@ -282,9 +282,14 @@ func (h *house) join(ctx context.Context, p People, v ident.Visitor, i ident.Inm
 
 // templates let visits begin every five minutes, day and night: an evaluation has no opening hours.
 func (h *house) templates(tx *store.Tx) error {
+	shift := 0
+	if h.anchor > 0 {
+		first := time.Now().Add(h.anchor).In(h.localDay(0).Location())
+		shift = (first.Minute() + 1) % 5
+	}
 	for n, name := range []string{"Night", "Morning", "Afternoon", "Evening"} {
 		if _, err := h.schedule.PutTemplate(tx, ident.System(), schedule.Template{
-			Name: name, Class: "social", EveryWeeks: 1, Starts: n * 6 * 60, Ends: (n + 1) * 6 * 60, Pitch: 5, Lengths: []int{5, 15, 30, 60}, Capacity: 5,
+			Name: name, Class: "social", EveryWeeks: 1, Starts: n*6*60 + shift, Ends: min((n+1)*6*60+shift, 24*60), Pitch: 5, Lengths: []int{5, 15, 30, 60}, Capacity: 5,
 			Weekdays: []time.Weekday{0, 1, 2, 3, 4, 5, 6}, From: tx.Now().AddDate(0, 0, -1).Format(time.DateOnly),
 			Initiators: []string{"visitor", "inmate", "staff"},
 		}); err != nil {

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -35,11 +36,12 @@ import (
 
 // Options say what to seed and where.
 type Options struct {
-	Dir         string // people.json, 0600
-	Booking     string // bookingd's state folder
-	Credentials string // bookingd's secrets, made when missing
-	Preset      string // county-jail, prison
-	Centre      string // public keys of the centre
+	Dir         string        // people.json, 0600
+	Booking     string        // bookingd's state folder
+	Credentials string        // bookingd's secrets, made when missing
+	Preset      string        // county-jail, prison
+	Centre      string        // public keys of the centre
+	Anchor      time.Duration // a visit can begin at the first whole minute after this long; 0: at round times
 }
 
 // People is who can be what in the evaluation, secrets included.
@@ -103,6 +105,7 @@ type house struct {
 	visits     *visits.Visits
 	preset     string
 	place      place
+	anchor     time.Duration
 }
 
 // Open seeds an empty database, or reads who was seeded; in both cases it issues fresh station codes and sees to it that
@@ -192,7 +195,7 @@ func open(ctx context.Context, o Options, db *store.DB, secrets *vault.Credentia
 	if err != nil {
 		return nil, err
 	}
-	h := &house{db: db, facilities: facility.Replicated(out.Put), policy: policy.New(), preset: o.Preset, place: places()[o.Preset]}
+	h := &house{db: db, facilities: facility.Replicated(out.Put), policy: policy.New(), preset: o.Preset, place: places()[o.Preset], anchor: o.Anchor}
 	h.cases = moderation.New(moderation.Deps{May: access.MayDecide, Lease: lease, Clock: caseClock})
 	h.people = people.New(people.Deps{
 		DB: db, Blobs: blobs, Facility: h.facilities, Policy: h.policy, Put: out.Put, Drop: out.Drop,

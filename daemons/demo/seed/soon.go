@@ -43,6 +43,9 @@ func (h *house) soon(ctx context.Context, p People) (string, error) {
 		return words(at), err
 	}
 	at = now.Add(6 * time.Minute).Truncate(5 * time.Minute).Add(5 * time.Minute)
+	if h.anchor > 0 {
+		at = now.Add(h.anchor).Truncate(time.Minute).Add(6 * time.Minute)
+	}
 	if _, err := h.book(ctx, p, p.Visitors[0].ID, p.Inmates[0].ID, at, 15); err != nil {
 		return "", fmt.Errorf("book the visit that begins soon: %w", err)
 	}

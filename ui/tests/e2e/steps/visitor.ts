@@ -91,3 +91,31 @@ export async function addPerson(page: Page, inmate: { first: string; last: strin
   await expect(page.getByText(`Waiting for ${inmate.first}`)).toBeVisible();
   await look(page, 'visitor-11-people');
 }
+
+/** Suggests the first time that leaves the other side a moment to answer, and returns when it begins. */
+export async function suggest(page: Page, inmate: { first: string }, minutes: number): Promise<void> {
+  await page.getByRole('link', { name: 'Book a visit' }).first().click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Who do you want to visit?' })).toBeVisible();
+  await page.getByRole('radio', { name: new RegExp(inmate.first) }).check();
+  await page.getByRole('radio', { name: `${minutes} minutes` }).check();
+  await look(page, 'visitor-12-book-who');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Choose a day and time' })).toBeVisible();
+  const times = page.getByTestId('times');
+  if (!(await times.getByRole('radio').first().isVisible().catch(() => false))) await page.getByRole('link', { name: /visit times/ }).or(page.getByRole('button', { name: /visit times/ })).first().click();
+  await times.getByRole('radio').first().check();
+  await look(page, 'visitor-13-book-when');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await expect(page.getByTestId('hold')).toBeVisible();
+  await expect(page.getByText('This is your first visit')).toBeVisible();
+  await look(page, 'visitor-14-book-check');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await tickAll(page);
+  await look(page, 'visitor-15-book-rules');
+  await page.getByRole('button', { name: 'Send request' }).click();
+  await expect(page.getByTestId('book-result')).toHaveAttribute('data-label', 'invited');
+  await look(page, 'visitor-16-request-sent');
+  await page.getByRole('link', { name: 'See this visit' }).click();
+  await expect(page.getByTestId('visit-label')).toHaveText(/Invited/);
+  await look(page, 'visitor-17-invited');
+}
