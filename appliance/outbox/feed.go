@@ -46,8 +46,7 @@ type Event struct {
 
 // Tell adds an event for the screens of an audience; they hear of it after the commit.
 func Tell[S ~string](tx *store.Tx, to Audience, kind string, id S) error {
-	var seq int64
-	err := tx.Row("INSERT INTO outbox_feed (audience, kind, id, at) VALUES (?, ?, ?, ?) RETURNING seq", to, kind, string(id), tx.Now()).Scan(&seq)
+	seq, err := tx.Insert("INSERT INTO outbox_feed (audience, kind, id, at) VALUES (?, ?, ?, ?)", string(to), kind, string(id), tx.Now())
 	if err == nil && seq%256 == 0 {
 		err = tx.Exec("DELETE FROM outbox_feed WHERE seq <= ?", seq-feedKept)
 	}

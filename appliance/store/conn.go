@@ -18,6 +18,7 @@ const (
 	applicationID = 0x534C5950 // "SLYP", so that a stranger's database is recognised
 	minLibrary    = 3_051_003  // before it, resetting the write-ahead log could lose a commit
 	maxStatements = 512        // prepared statements kept for each connection
+	writerCache   = "-65536"   // KiB: a page that left the cache while its group is open is written twice
 )
 
 // conn is one SQLite connection with its prepared statements. One goroutine uses it at a time.
@@ -68,7 +69,7 @@ func peek(path string) error {
 func openWriter(path string) (*conn, error) {
 	return dial(path, url.Values{
 		"mode": {"rw"}, "_mutex": {"no"}, "_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"FULL"},
-		"_foreign_keys": {"on"}, "_busy_timeout": {"5000"},
+		"_foreign_keys": {"on"}, "_busy_timeout": {"5000"}, "_cache_size": {writerCache},
 	})
 }
 
@@ -94,6 +95,12 @@ func dial(path string, settings url.Values) (*conn, error) {
 		return nil, refuseFile(path, err)
 	}
 	c := &conn{raw: raw.(*sqlite3.SQLiteConn), stmts: map[string]*stmt{}}
+	// Every caller of a group has a savepoint, and SQLite keeps the old pages of a savepoint in a temporary file once they
+	// are more than a few: one small write of a file for each page that a booking touches. They are gone at COMMIT anyway.
+	if err := c.script("PRAGMA temp_store = MEMORY"); err != nil {
+		_ = c.close()
+		return nil, refuseFile(path, err)
+	}
 	// Opening reads nothing; this reads the header and the schema, so that rubbish is refused here.
 	if _, err := c.number("SELECT count(*) FROM sqlite_schema"); err != nil {
 		_ = c.close()
@@ -137,27 +144,37 @@ func (c *conn) give(s *stmt) {
 	}
 }
 
-// exec runs one statement and returns how many rows it changed.
-func (c *conn) exec(query string, args []driver.NamedValue) (int64, bool, error) {
+// execution is what a statement did.
+type execution struct {
+	changed int64 // rows
+	last    int64 // number of the row that was added last
+	wrote   bool
+}
+
+// exec runs one statement.
+func (c *conn) exec(query string, args []driver.NamedValue) (execution, error) {
 	s, err := c.take(query)
 	if err != nil {
-		return 0, false, err
+		return execution{}, err
 	}
 	defer c.give(s)
 	if s.readonly || s.answers {
 		// Only closing the rows resets the statement; one that stands on a row would hold up later commits.
 		rows, err := s.QueryContext(context.Background(), args)
 		if err != nil {
-			return 0, false, err
+			return execution{}, err
 		}
-		return 0, s.answers, rows.Close()
+		return execution{wrote: s.answers}, rows.Close()
 	}
 	res, err := s.ExecContext(context.Background(), args)
 	if err != nil {
-		return 0, false, err
+		return execution{}, err
 	}
-	n, err := res.RowsAffected()
-	return n, true, err
+	e := execution{wrote: true}
+	if e.changed, err = res.RowsAffected(); err == nil {
+		e.last, err = res.LastInsertId()
+	}
+	return e, err
 }
 
 // query runs one statement and calls each for every row until it returns false.
@@ -234,7 +251,7 @@ func (c *conn) text(query string) (t string, err error) {
 type pragmas map[string]any
 
 func writerPragmas() pragmas {
-	return pragmas{"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "application_id": applicationID}
+	return pragmas{"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "temp_store": 2, "application_id": applicationID}
 }
 
 // check reads settings back: the driver's own defaults are weaker, and a setting that SQLite does not take is not an

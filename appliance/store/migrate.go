@@ -161,7 +161,7 @@ func apply(c *conn, now clock.Clock, m migration, count int) (err error) {
 	if err := checkReferences(c); err != nil {
 		return err
 	}
-	_, _, err = c.exec("INSERT INTO store_migration (number, name, sum, at) VALUES (?, ?, ?, ?)", named(m.number, m.name, m.sum, Ms(now.Now())))
+	_, err = c.exec("INSERT INTO store_migration (number, name, sum, at) VALUES (?, ?, ?, ?)", named(m.number, m.name, m.sum, Ms(now.Now())))
 	if err != nil {
 		return wrap("store.Open", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sallyport/appliance/fault"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/store"
@@ -108,3 +110,26 @@ func TestValuesComeBack(t *testing.T) {
 }
 
 func oneRoom(sql string) []fs.FS { return []fs.FS{schema(sql)} }
+
+// Insert tells the number of its own row; what changed nothing does not pass on the number of an earlier one.
+func TestInsertTellsTheNumber(t *testing.T) {
+	db := storetest.Open(t, schema("CREATE TABLE line (seq INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE) STRICT;"))
+	var got []int64
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		for _, word := range []string{"a", "b", "a"} {
+			n, err := tx.Insert("INSERT INTO line (word) VALUES (?) ON CONFLICT DO NOTHING", word)
+			if err != nil {
+				return err
+			}
+			got = append(got, n)
+		}
+		return nil
+	})
+	if diff := cmp.Diff([]int64{1, 2, 0}, got); err != nil || diff != "" {
+		t.Errorf("Insert (-want +got):\n%s%v", diff, err)
+	}
+	err = db.Update(t.Context(), func(tx *store.Tx) error { _, err := tx.Insert("INSERT INTO line (word) VALUES ('a')"); return err })
+	if !fault.Is(err, fault.Conflict) {
+		t.Errorf("the same word twice: %v, want a conflict", err)
+	}
+}
