@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sallyport/appliance/audit"
 	"sallyport/appliance/clock"
 	"sallyport/appliance/facility"
@@ -283,5 +285,46 @@ func TestPrivilegedContactStaysHere(t *testing.T) {
 		if r.Key.Type == record.TypeContact {
 			t.Errorf("a privileged contact left: %+v", r.Key)
 		}
+	}
+}
+
+// What touches a pair is the visitor's own, the inmate's own and the pair's, by date; nothing of other pairs and
+// nothing that was lifted.
+func TestRestrictionsOfAPair(t *testing.T) {
+	h := open(t, policy.Prison)
+	h.roster(roster, false)
+	sam, sian := h.inmate("A1001"), h.inmate("A1002")
+	ann, _ := h.visitor("Ann", "+441632960101", "ann@mail.example")
+	bob, _ := h.visitor("Bob", "+441632960102", "bob@mail.example")
+	var got []string
+	h.write(func(tx *store.Tx) error {
+		for i, n := range []people.Restriction{
+			{Comment: "of others", Code: people.StaffReview, Visitor: bob.ID, Inmate: sam.ID},
+			{Comment: "pair", Code: people.NoContact, Visitor: ann.ID, Inmate: sam.ID},
+			{Comment: "visitor", Code: people.MustMonitor, Visitor: ann.ID},
+			{Comment: "inmate", Code: people.VisitsLost, Inmate: sam.ID},
+			{Comment: "of another pair", Code: people.StaffReview, Visitor: ann.ID, Inmate: sian.ID},
+			{Comment: "of another inmate", Code: people.VisitsLost, Inmate: sian.ID},
+			{Comment: "lifted", Code: people.Health, Visitor: ann.ID},
+		} {
+			n.Starts = time.Date(2027, 3, 30-i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+			n, err := h.Restrict(tx, admin, n)
+			if err != nil {
+				return err
+			}
+			if n.Comment == "lifted" {
+				if err := h.Lift(tx, admin, n.ID, "", "well again"); err != nil {
+					return err
+				}
+			}
+		}
+		list, err := h.Restrictions(tx, sam.ID, ann.ID)
+		for _, n := range list {
+			got = append(got, n.Comment)
+		}
+		return err
+	})
+	if diff := cmp.Diff([]string{"inmate", "visitor", "pair"}, got); diff != "" {
+		t.Errorf("Restrictions mismatch (-want +got):\n%s", diff)
 	}
 }
