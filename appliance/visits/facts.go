@@ -259,10 +259,12 @@ func initiator(by ident.Actor) string {
 
 // busy tells whether a subject has a visit that touches the span.
 func busy(tx *store.Tx, subject string, from, to time.Time) (bool, error) {
-	var last int64
-	err := tx.Row(`SELECT ends FROM visit_spans WHERE subject = ? AND starts < ? ORDER BY starts DESC LIMIT 1`, subject, store.Ms(to)).Scan(&last)
+	// The pair is compared, and not each column, because SQLite would plan the query anew for every subject.
+	var taken bool
+	err := tx.Row(`SELECT subject = ?1 AND ends > ?3 FROM visit_spans WHERE (subject, starts) < (?1, ?2) ORDER BY subject DESC, starts DESC LIMIT 1`,
+		subject, store.Ms(to), store.Ms(from)).Scan(&taken)
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}
-	return last > store.Ms(from), err
+	return taken, err
 }

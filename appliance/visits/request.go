@@ -36,6 +36,20 @@ func (vs *Visits) Hold(tx *store.Tx, by ident.Actor, r Request) (Hold, error) {
 }
 
 func (vs *Visits) hold(tx *store.Tx, by ident.Actor, r Request) (Visit, Facts, error) {
+	v, f, err := vs.plan(tx, by, r)
+	if err != nil {
+		return Visit{}, f, err
+	}
+	v.Version, v.Due = 1, due(v, f.rules)
+	if err := vs.insert(tx, v); err != nil {
+		return Visit{}, f, err
+	}
+	return v, f, vs.publish(tx, by, "visit.hold", v, "")
+}
+
+// plan checks a request and takes its time, in place of an earlier hold. The visit has no version yet, because it stands
+// in no table: it is written with its first move.
+func (vs *Visits) plan(tx *store.Tx, by ident.Actor, r Request) (Visit, Facts, error) {
 	if err := vs.dropHolds(tx, by); err != nil {
 		return Visit{}, Facts{}, err
 	}
@@ -52,19 +66,12 @@ func (vs *Visits) hold(tx *store.Tx, by ident.Actor, r Request) (Visit, Facts, e
 	v := Visit{
 		ID: ident.New[ident.Visit](), Ref: ident.Reference(), Inmate: f.Inmate.ID, Contact: f.Contact.ID, Main: f.Main.ID, Party: r.Party, Class: r.Class,
 		Starts: f.Place.Starts, Ends: f.Place.Ends, Date: f.Date, Minutes: r.Minutes, State: Held, AskedBy: by.Kind, holder: by.ID,
-		PolicyVersion: f.rules.Version(), Version: 1, Created: f.Now, Changed: f.Now,
+		PolicyVersion: f.rules.Version(), Created: f.Now, Changed: f.Now,
 	}
 	if err := checkMove("visit.hold", "", Held, by.Kind); err != nil {
 		return Visit{}, f, err
 	}
-	if err := vs.occupy(tx, &v, f); err != nil {
-		return Visit{}, f, err
-	}
-	v.Due = due(v, f.rules)
-	if err := vs.insert(tx, v); err != nil {
-		return Visit{}, f, err
-	}
-	return v, f, vs.publish(tx, by, "visit.hold", v, "")
+	return v, f, vs.occupy(tx, &v, f)
 }
 
 // mine makes sure that the asker has to do with the contact: what is not theirs does not exist for them.
@@ -253,8 +260,8 @@ func (vs *Visits) confirm(tx *store.Tx, by ident.Actor, event string, v *Visit, 
 	return vs.notify(tx, "visit.confirmed", *v, v.both()...)
 }
 
-// Book holds a time and asks for it in one go: for staff at the desk, for orders of the centre, and wherever nobody
-// needs time to make up their mind.
+// Book asks for a time in one go, without a hold that others could see: for staff at the desk, for orders of the centre,
+// and wherever nobody needs time to make up their mind. It is one act, with one audit row.
 func (vs *Visits) Book(tx *store.Tx, by ident.Actor, r Request, key string) (Visit, error) {
 	if v, again, err := vs.answered(tx, by, key); err != nil || again {
 		return v, err
@@ -262,7 +269,7 @@ func (vs *Visits) Book(tx *store.Tx, by ident.Actor, r Request, key string) (Vis
 	if r.Mode != Suggest && r.Mode != Confirm {
 		return Visit{}, fault.New("visits.Book", fault.Invalid, "Choose to suggest or to confirm.").WithField("mode", "unknown")
 	}
-	v, f, err := vs.hold(tx, by, r)
+	v, f, err := vs.plan(tx, by, r)
 	if err != nil {
 		return Visit{}, err
 	}

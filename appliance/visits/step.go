@@ -19,7 +19,10 @@ func (vs *Visits) step(tx *store.Tx, by ident.Actor, event string, v *Visit, to 
 	if err := checkMove(event, v.State, to, by.Kind); err != nil {
 		return err
 	}
-	before := v.State
+	before, put := v.State, vs.write
+	if v.Version == 0 {
+		before, put = "", vs.insert // asked for in one go: there was nothing before
+	}
 	v.State, v.Version, v.Changed = to, v.Version+1, tx.Now()
 	if reason != "" {
 		v.Reason = reason
@@ -32,7 +35,7 @@ func (vs *Visits) step(tx *store.Tx, by ident.Actor, event string, v *Visit, to 
 		v.WaitingOn = ""
 	}
 	v.Due = due(*v, r)
-	if err := vs.write(tx, *v); err != nil {
+	if err := put(tx, *v); err != nil {
 		return err
 	}
 	return vs.publish(tx, by, event, *v, before)
@@ -77,11 +80,13 @@ func (vs *Visits) write(tx *store.Tx, v Visit) error {
 
 func (vs *Visits) insert(tx *store.Tx, v Visit) error {
 	err := tx.Exec(`INSERT INTO visits (id, ref, inmate, contact, visitor, party, class, template, starts, ends, date, minutes, slots, pitch, turnaround,
-			state, asked_by, holder, taken, station, lobby, policy_version, due, created_at, changed_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), nullif(?, ''), ?, nullif(?, 0), ?, ?)`,
+			state, waiting_on, asked_by, holder, reason, review, taken, station, lobby, funding, credited, credit_cutoff, policy_version, version,
+			due, created_at, changed_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?, nullif(?, 0), ?, ?)`,
 		string(v.ID), v.Ref, string(v.Inmate), string(v.Contact), string(v.Main), join(v.Party), string(v.Class), string(v.Template),
 		store.Ms(v.Starts), store.Ms(v.Ends), v.Date, v.Minutes, v.slots, int(v.pitch/time.Minute), int(v.turnaround/time.Minute),
-		string(v.State), string(v.AskedBy), v.holder, v.Taken, string(v.Station), string(v.Lobby), v.PolicyVersion, dueMs(v), store.Ms(v.Created), store.Ms(v.Changed))
+		string(v.State), v.WaitingOn, string(v.AskedBy), v.holder, v.Reason, join(v.Review), v.Taken, string(v.Station), string(v.Lobby),
+		v.Funding, v.Credited, v.CreditCutoff.Milliseconds(), v.PolicyVersion, v.Version, dueMs(v), store.Ms(v.Created), store.Ms(v.Changed))
 	if err != nil {
 		return fmt.Errorf("write visit: %w", err)
 	}

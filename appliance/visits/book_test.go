@@ -1,0 +1,61 @@
+package visits_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"sallyport/appliance/audit"
+	"sallyport/appliance/policy"
+	"sallyport/appliance/store"
+	"sallyport/appliance/visits"
+)
+
+// Booking in one go is one act: what is returned is what stands in the table, as its first version, and the audit has
+// one row that came from nothing.
+func TestBookIsOneAct(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		mode   visits.Mode
+		staff  string
+		verb   string
+		state  visits.State
+		taken  bool
+		waits  string
+		credit string
+	}{
+		{"confirmed", visits.Confirm, "never", "visit.confirm", visits.Confirmed, true, "", "entitlement"},
+		{"requested", visits.Confirm, "always", "visit.request", visits.AwaitingStaff, false, "staff", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := open(t, policy.Prison, 2, 2, 1)
+			s.set(t, string(policy.BookingNeedsStaffApproval), tt.staff)
+			s.set(t, string(policy.BookingRequestReserves), "false")
+			r := s.ask(0, on(4, 14, 0))
+			r.Mode, r.Ticked = tt.mode, true
+			var booked, kept visits.Visit
+			var rows []audit.Row
+			s.do(t, func(tx *store.Tx) (err error) {
+				if booked, err = s.Book(tx, s.by(0), r, ""); err != nil {
+					return err
+				}
+				if kept, err = s.Get(tx, booked.ID); err != nil {
+					return err
+				}
+				rows, err = audit.List(tx, audit.Filter{Subject: string(booked.ID)})
+				return err
+			})
+			if diff := cmp.Diff(booked, kept, cmpopts.IgnoreUnexported(visits.Visit{})); diff != "" {
+				t.Errorf("Get mismatch (-booked +kept):\n%s", diff)
+			}
+			if kept.State != tt.state || kept.Version != 1 || kept.Taken != tt.taken || kept.WaitingOn != tt.waits || kept.Funding != tt.credit {
+				t.Errorf("booked %+v", kept)
+			}
+			if len(rows) != 1 || rows[0].Verb != tt.verb || rows[0].Before != nil {
+				t.Errorf("audit has %+v, want one row %s from nothing", rows, tt.verb)
+			}
+			s.exact(t)
+		})
+	}
+}
