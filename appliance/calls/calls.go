@@ -81,6 +81,9 @@ func (c Call) side(role string) Seat {
 	return Seat{}
 }
 
+// GatewayQuiet is how long gatewayd may be silent before it counts as missing: it hands in its metrics every 10 seconds.
+const GatewayQuiet = 35 * time.Second
+
 // Options make the room.
 type Options struct {
 	DB       *store.DB

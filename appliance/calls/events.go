@@ -19,7 +19,7 @@ const maxEvents = 256
 // fact for an unknown call, or one that does not fit, is parked with the reason. It returns Invalid for a batch that is
 // too large or has no ids, and the last sequence number that is stored.
 func (c *Calls) Take(ctx context.Context, batch []linkspec.Event) (linkspec.Ack, error) {
-	c.touch()
+	c.Heard()
 	if len(batch) == 0 {
 		return linkspec.Ack{}, nil
 	}
@@ -350,8 +350,8 @@ func (c *Calls) tell(tx *store.Tx, call Call) error {
 	return outbox.Tell(tx, outbox.ToStaff(), "call", string(call.ID))
 }
 
-// touch notes that gatewayd spoke to us.
-func (c *Calls) touch() {
+// Heard notes that gatewayd spoke to us: facts, metrics, anything.
+func (c *Calls) Heard() {
 	c.watchdog.Lock()
 	defer c.watchdog.Unlock()
 	c.seen = c.Clock.Now()

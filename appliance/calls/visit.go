@@ -298,7 +298,8 @@ func isStaff(by string) bool {
 	return err == nil
 }
 
-// whyNotHeld tells the room of visits who caused that a visit did not take place.
+// whyNotHeld tells the room of visits who caused that a visit did not take place, or nothing while both parties are there
+// and the call is about to begin.
 func (c *Calls) whyNotHeld(tx *store.Tx, v visits.Visit) (visits.Outcome, error) {
 	call, err := c.ByVisit(tx, v.ID)
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -308,6 +309,9 @@ func (c *Calls) whyNotHeld(tx *store.Tx, v visits.Visit) (visits.Outcome, error)
 	if err == nil {
 		if f, err = c.facts(tx, call); err != nil {
 			return visits.Outcome{}, err
+		}
+		if call.side("visitor").Here() && call.side("inmate").Here() && !f.Fault && !f.Stopped {
+			return visits.Outcome{}, nil
 		}
 	}
 	side, reason := Cause(f)
@@ -327,7 +331,7 @@ func (c *Calls) facts(tx *store.Tx, call Call) (Facts, error) {
 	visitor, inmate := call.side("visitor"), call.side("inmate")
 	f := Facts{
 		WasLive:     !call.LiveAt.IsZero(),
-		Fault:       call.Recorder == "failed" && call.Spec.RecordFail == "block",
+		Fault:       call.Recorder == "failed" && call.Spec.RecordFail == "block" || c.Clock.Now().Sub(c.GatewaySeen()) >= GatewayQuiet,
 		VisitorCame: !visitor.Joined.IsZero(), InmateCame: !inmate.Joined.IsZero(),
 		VisitorTry: !visitor.Asked.IsZero() && visitor.Joined.IsZero(),
 		Acked:      v.AskedBy == ident.ByInmate || !inmate.Asked.IsZero(),

@@ -8,15 +8,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sallyport/appliance/calls"
 	"sallyport/appliance/facility"
 	"sallyport/appliance/fault"
 	"sallyport/appliance/linkspec"
 	"sallyport/appliance/outbox"
 	"sallyport/appliance/store"
 )
-
-// quiet is how long a daemon may be silent before it counts as down: it hands in its metrics every 10 seconds.
-const quiet = 35 * time.Second
 
 // status gathers what sallyportctl status and the health page show.
 func (h *house) status(ctx context.Context) (linkspec.Status, error) {
@@ -49,17 +47,14 @@ func (h *house) status(ctx context.Context) (linkspec.Status, error) {
 	return s, nil
 }
 
-// gateway tells when gatewayd last spoke: by its metrics, its facts or its questions.
+// gateway tells when gatewayd last spoke: by its metrics or its facts.
 func (h *house) gateway(now time.Time) linkspec.Part {
-	seen := h.metrics.Seen("gatewayd")
-	if facts := h.calls.GatewaySeen(); facts.After(seen) {
-		seen = facts
-	}
+	seen := h.calls.GatewaySeen()
 	said := "has not spoken since bookingd started"
 	if !seen.IsZero() {
 		said = "has not spoken since " + seen.Format(time.RFC3339)
 	}
-	return part("gatewayd", !seen.IsZero() && now.Sub(seen) < quiet, "spoke "+now.Sub(seen).Truncate(time.Second).String()+" ago", said, now)
+	return part("gatewayd", !seen.IsZero() && now.Sub(seen) < calls.GatewayQuiet, "spoke "+now.Sub(seen).Truncate(time.Second).String()+" ago", said, now)
 }
 
 // sync tells how replication stands. Being offline is no fault: everything else goes on.

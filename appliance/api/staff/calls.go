@@ -2,7 +2,6 @@ package staff
 
 import (
 	"context"
-	"time"
 
 	"sallyport/appliance/api"
 	"sallyport/appliance/calls"
@@ -11,9 +10,6 @@ import (
 	"sallyport/appliance/store"
 	"sallyport/appliance/visits"
 )
-
-// gatewayQuiet is how long gatewayd may say nothing before the wall says that it is down.
-const gatewayQuiet = 35 * time.Second
 
 // GetLive answers the wall: stations, open calls and the next start.
 func (d *Door) GetLive(ctx context.Context, _ GetLiveRequestObject) (GetLiveResponseObject, error) {
@@ -39,7 +35,7 @@ func (d *Door) GetLive(ctx context.Context, _ GetLiveRequestObject) (GetLiveResp
 	if err != nil {
 		return nil, err
 	}
-	if seen := d.Calls.GatewaySeen(); out.Now.Sub(seen) > gatewayQuiet {
+	if seen := d.Calls.GatewaySeen(); out.Now.Sub(seen) >= calls.GatewayQuiet {
 		out.Gateway = Down
 		if !seen.IsZero() {
 			out.GatewaySince = &seen
