@@ -135,6 +135,9 @@ func (g *gateway) serve(ctx context.Context, env *unit.Env) error {
 	var group unit.Group // ends in reverse: calls tell their seats while signaling still speaks, and facts are delivered to the last
 	group.Add("spool", g.spool.Serve)
 	group.Add("link", func(ctx context.Context) error { return g.link.Serve(ctx, g.hall) })
+	group.Add("recordings", func(ctx context.Context) error { // ends after the calls, which still write
+		return g.recorders.Serve(ctx, func(c ident.Call) bool { _, goes := g.hall.Left(c); return goes })
+	})
 	group.Add("relay", g.relay.Serve)
 	group.Add("refusals", g.reportRefusals)
 	group.Add("watch", func(ctx context.Context) error { return g.watch(ctx, env) })
