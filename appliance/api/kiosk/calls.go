@@ -17,6 +17,9 @@ func (d *Door) JoinKioskCall(ctx context.Context, r JoinKioskCallRequestObject) 
 	if err != nil {
 		return nil, err
 	}
+	if err := d.Access.Busy(ctx, from.Session, t.Ends); err != nil {
+		return nil, err
+	}
 	call, ref, peer := string(t.Call), t.Ref, t.Peer
 	return JoinKioskCall200JSONResponse{TicketJSONResponse{
 		Grant: t.Grant, Signaling: t.Signaling, IceServers: []IceServer{}, Seat: string(t.Seat), Recorded: t.Recorded,

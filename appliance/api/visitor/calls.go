@@ -21,8 +21,12 @@ func (d *Door) ProbeVisitor(ctx context.Context, r ProbeVisitorRequestObject) (P
 
 // JoinVisitorCall gives the visitor's seat in the call of a visit.
 func (d *Door) JoinVisitorCall(ctx context.Context, r JoinVisitorCallRequestObject) (JoinVisitorCallResponseObject, error) {
-	t, err := d.Calls.Join(ctx, api.From(ctx).Actor(), ident.Visit(r.Visit), "", r.Body.Fingerprint)
+	from := api.From(ctx)
+	t, err := d.Calls.Join(ctx, from.Actor(), ident.Visit(r.Visit), "", r.Body.Fingerprint)
 	if err != nil {
+		return nil, err
+	}
+	if err := d.Access.Busy(ctx, from.Session, t.Ends); err != nil {
 		return nil, err
 	}
 	return JoinVisitorCall200JSONResponse{TicketJSONResponse(ticket(t))}, nil
