@@ -28,6 +28,7 @@ type Operation struct {
 	Door   string
 	Stage  string // public, any, full
 	Can    string // capability of staff, "" when the session is enough
+	Limit  int    // requests a minute from one address, 0: only the door's own limit
 	params []parameter
 	body   *schema // nil: no JSON body is read
 	stream bool    // a body that is not JSON
@@ -67,7 +68,7 @@ func Load() (*Contract, error) {
 	}
 	for path, methods := range doc.Paths {
 		for method, raw := range methods {
-			op := Operation{ID: raw.ID, Method: strings.ToUpper(method), Path: path, Stage: raw.Stage, Can: raw.Can}
+			op := Operation{ID: raw.ID, Method: strings.ToUpper(method), Path: path, Stage: raw.Stage, Can: raw.Can, Limit: raw.Limit}
 			op.Door = strings.SplitN(path, "/", 4)[2]
 			if op.Stage == "" {
 				op.Stage = "full"
@@ -112,6 +113,7 @@ type rawOperation struct {
 	ID         string      `json:"operationId"`
 	Stage      string      `json:"x-stage"`
 	Can        string      `json:"x-can"`
+	Limit      int         `json:"x-limit"`
 	Parameters []parameter `json:"parameters"`
 	Body       *rawBody    `json:"requestBody"`
 }

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v3"
-	"github.com/gofiber/fiber/v3/middleware/limiter"
 
 	"sallyport/appliance/access"
+	"sallyport/appliance/clock"
 	"sallyport/appliance/fault"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/outbox"
@@ -36,7 +36,9 @@ type Options struct {
 	Routes   []string                 // client routes that answer with the index page
 	Handlers func(r fiber.Router)     // registers the generated handlers
 	Streams  map[string]fiber.Handler // hand-written handlers of operations that the generator leaves out, by operation id
-	Limit    int                      // requests a minute from one address, 0: no limit
+	Limit    int                      // requests a minute from one address, 0: no limit; the contract's own limits hold in any case
+	Clock    clock.Clock              // of the limits; nil: the machine's
+	Patience time.Duration            // how long a request may take to arrive, 0: 30 seconds
 	Log      *slog.Logger
 }
 
@@ -45,19 +47,35 @@ const (
 	jsonLimit   = 64 << 10
 	uploadLimit = 12 << 20 // photo.max_mb and the frame around it
 	rosterLimit = 32 << 20
+
+	patience       = 30 * time.Second
+	uploadPatience = 5 * time.Minute // a photo over a slow line, of somebody who is signed in
 )
 
 // Door is one listener's application. Serve it with unit.Fiber; live streams end with the context given to New.
 type Door struct {
 	*fiber.App
-	o    Options
-	ctx  context.Context
-	host map[string]bool
+	o     Options
+	ctx   context.Context
+	host  map[string]bool
+	door  *budget            // all requests of an address
+	tight map[string]*budget // those of an operation with a limit of its own, by its id
 }
 
 // New builds a door. ctx is the door's life: when it ends, open event streams end.
 func New(ctx context.Context, o Options) (*Door, error) {
-	d := &Door{o: o, ctx: ctx, host: map[string]bool{}}
+	if o.Clock == nil {
+		o.Clock = clock.Real{}
+	}
+	if o.Patience == 0 {
+		o.Patience = patience
+	}
+	d := &Door{o: o, ctx: ctx, host: map[string]bool{}, door: newBudget(o.Clock), tight: map[string]*budget{}}
+	for _, op := range o.Contract.Operations {
+		if op.Door == o.Name && op.Limit > 0 {
+			d.tight[op.ID] = newBudget(o.Clock)
+		}
+	}
 	for _, origin := range o.Origins {
 		u, err := url.Parse(origin)
 		if err != nil || u.Host == "" || u.Scheme == "" {
@@ -68,15 +86,10 @@ func New(ctx context.Context, o Options) (*Door, error) {
 	d.App = fiber.New(fiber.Config{
 		AppName: o.Name, ServerHeader: "", StrictRouting: true, CaseSensitive: true, Immutable: true,
 		StreamRequestBody: true, BodyLimit: jsonLimit,
-		ReadTimeout: 30 * time.Second, IdleTimeout: 60 * time.Second, // no WriteTimeout: event streams and playback are long
+		ReadTimeout: o.Patience, IdleTimeout: 60 * time.Second, // no WriteTimeout: event streams and playback are long
 		ErrorHandler: d.refuse,
 	})
 	d.Use(d.recover, d.headers, d.checkHost)
-	if o.Limit > 0 {
-		d.Use("/api/", limiter.New(limiter.Config{
-			Max: o.Limit, Expiration: time.Minute, KeyGenerator: limitKey, LimitReached: tooMany,
-		}))
-	}
 	d.Use("/api/", d.enter)
 	for id, h := range o.Streams {
 		op := o.Contract.find(id)
@@ -123,8 +136,22 @@ func clientAddr(c fiber.Ctx) netip.Addr {
 	return a.Unmap()
 }
 
-func tooMany(fiber.Ctx) error {
-	return fault.New("api.limit", fault.TooMany, "Too many requests. Wait a minute, then try again.").WithCode("too_many").WithParam("retry_ms", 60_000)
+// limit refuses a client that asks too often: this door at all, or this operation, where guessing would pay.
+func (d *Door) limit(c fiber.Ctx, op *Operation) error {
+	key := limitKey(c)
+	var wait time.Duration
+	ok := true
+	if d.o.Limit > 0 {
+		wait, ok = d.door.take(key, d.o.Limit)
+	}
+	if ok && op != nil && op.Limit > 0 {
+		wait, ok = d.tight[op.ID].take(key, op.Limit)
+	}
+	if ok {
+		return nil
+	}
+	return fault.New("api.limit", fault.TooMany, "Too many requests. Wait a minute, then try again.").
+		WithCode("too_many").WithParam("retry_ms", int(wait.Milliseconds()))
 }
 
 // recover turns a panic into an Internal error with its stack in the log.
@@ -158,10 +185,18 @@ func (d *Door) refuse(c fiber.Ctx, err error) error {
 	return c.Status(p.Status).JSON(p, "application/problem+json")
 }
 
-// checkHost refuses requests for names that are not ours, so that a foreign name pointed at us gains nothing.
+// checkHost refuses requests for names that are not ours, so that a foreign name pointed at us gains nothing. It also
+// refuses bodies in chunks: no page of ours sends them, and a body of two lengths is how one request hides in another.
 func (d *Door) checkHost(c fiber.Ctx) error {
-	if !d.host[strings.ToLower(string(c.Request().Host()))] {
+	host := strings.ToLower(string(c.Request().Host()))
+	switch {
+	case host == "": // also a request that never arrived whole; Fiber would log any other answer for each of them
+		return fiber.ErrNotFound
+	case !d.host[host]:
 		return fiber.NewError(fiber.StatusMisdirectedRequest, "host")
+	case c.Request().Header.ContentLength() == -1:
+		c.RequestCtx().SetConnectionClose()
+		return fiber.NewError(fiber.StatusLengthRequired, "chunked")
 	}
 	return c.Next()
 }
@@ -198,6 +233,9 @@ func matches(pattern, path string) bool {
 // only after all of it.
 func (d *Door) enter(c fiber.Ctx) error {
 	op := d.operation(c)
+	if err := d.limit(c, op); err != nil {
+		return err
+	}
 	if op == nil {
 		return fiber.ErrNotFound
 	}
@@ -319,6 +357,11 @@ func readBody(c fiber.Ctx, op *Operation) error {
 		limit = rosterLimit
 	case op.stream:
 		limit = uploadLimit
+	}
+	if limit > jsonLimit {
+		if err := c.RequestCtx().Conn().SetReadDeadline(time.Now().Add(uploadPatience)); err != nil {
+			return err
+		}
 	}
 	var raw []byte
 	if stream := c.Request().BodyStream(); stream != nil {

@@ -60,7 +60,8 @@ func (h handlers) PauseCall(ctx context.Context, r staff.PauseCallRequestObject)
 	return nil, fault.New("test", fault.Conflict, "reached").WithCode("reached").WithParam("who", api.From(ctx).Actor().ID)
 }
 
-func newRig(t *testing.T) *rig {
+// newRig opens the door; change makes another door of it.
+func newRig(t *testing.T, change ...func(*api.Options)) *rig {
 	t.Helper()
 	db := storetest.Open(t, audit.Schema, outbox.Schema, facility.Schema, policy.Schema, people.Schema, access.Schema)
 	houses, rules := facility.New(), policy.New()
@@ -85,7 +86,7 @@ func newRig(t *testing.T) *rig {
 	r := &rig{t: t, db: db, access: acc, log: &bytes.Buffer{}}
 	r.signIn()
 	var door *api.Door
-	door, err = api.New(ctx, api.Options{
+	o := api.Options{
 		Name: "staff", Contract: contract, Access: acc, Feed: feed, Origins: []string{origin}, CallURL: "wss://media.test/signal",
 		Pages:  fstest.MapFS{"index.html": {Data: []byte("<!doctype html>staff")}, "assets/a.js": {Data: []byte("1")}},
 		Routes: []string{"/", "/recordings/:id"},
@@ -94,7 +95,11 @@ func newRig(t *testing.T) *rig {
 		},
 		Streams: map[string]fiber.Handler{"streamStaffEvents": func(c fiber.Ctx) error { return door.Events(c) }},
 		Log:     slog.New(slog.NewTextHandler(r.log, nil)),
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	door, err = api.New(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}
