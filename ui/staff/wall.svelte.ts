@@ -57,7 +57,8 @@ class Wall {
     return this.data?.calls.find((c) => c.call === id);
   }
 
-  private take(data: Schema['Live']) {
+  /** Takes what was read; which alerts are new is told by what stood before. */
+  take(data: Schema['Live']) {
     const keys = new Set(data.calls.flatMap((c) => c.flags.map((f) => `${c.call} ${f}`)));
     for (const k of this.since.keys()) if (!keys.has(k)) this.since.delete(k);
     for (const k of keys) if (!this.since.has(k)) this.since.set(k, performance.now());
@@ -67,8 +68,12 @@ class Wall {
     this.at = performance.now();
   }
 
-  readonly alerts = $derived.by(() => this.flags((f) => !duties.has(f)).filter((a) => !this.seen.has(a.key)));
-  readonly duties = $derived.by(() => this.flags((f) => duties.has(f)));
+  get alerts(): Alert[] {
+    return this.flags((f) => !duties.has(f)).filter((a) => !this.seen.has(a.key));
+  }
+  get duties(): Alert[] {
+    return this.flags((f) => duties.has(f));
+  }
 
   private flags(want: (flag: string) => boolean): Alert[] {
     const all = (this.data?.calls ?? []).flatMap((call) =>

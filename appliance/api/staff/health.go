@@ -69,7 +69,7 @@ func (d *Door) ListPolicy(ctx context.Context, _ ListPolicyRequestObject) (ListP
 			}
 			rule := PolicyRule{
 				Name: row.Rule, Kind: row.Type, PresetValue: row.Preset(out.Preset), Value: row.Preset(out.Preset),
-				Safety: row.Second != "", Group: groupOf(row.Rule),
+				Safety: row.Second == policy.SecondAlways, Group: groupOf(row.Rule),
 			}
 			for _, h := range history { // newest first
 				if h.Scope == policy.ForFacility && !h.From.After(tx.Now()) && (h.To.IsZero() || h.To.After(tx.Now())) {

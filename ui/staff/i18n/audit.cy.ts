@@ -3,6 +3,7 @@ import type en from './audit.en.ts';
 
 export default {
   verb: {
+    signin: (p) => `Mewngofnododd ${p.who}.`,
     'signin.password': (p) => `Pasiodd ${p.who} gam cyntaf y mewngofnodi.`,
     'signin.totp': (p) => `Mewngofnododd ${p.who}.`,
     'signin.pin': (p) => `Mewngofnododd ${p.who}.`,

@@ -4,6 +4,7 @@ type W = { who: string };
 
 export default {
   verb: {
+    signin: (p: W) => `${p.who} signed in.`,
     'signin.password': (p: W) => `${p.who} passed the first step of the sign-in.`,
     'signin.totp': (p: W) => `${p.who} signed in.`,
     'signin.pin': (p: W) => `${p.who} signed in.`,

@@ -3,6 +3,7 @@ import type en from './audit.en.ts';
 
 export default {
   verb: {
+    signin: (p) => `${p.who} entró.`,
     'signin.password': (p) => `${p.who} pasó el primer paso del acceso.`,
     'signin.totp': (p) => `${p.who} entró.`,
     'signin.pin': (p) => `${p.who} entró.`,

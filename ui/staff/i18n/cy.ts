@@ -31,7 +31,7 @@ export default {
     codeTitle: 'Eich cod',
     codeLead: 'Teipiwch y cod 6 digid o’ch ap dilysu.',
     code: 'Cod',
-    other: 'Mewngofnodi fel rhywun arall',
+    other: 'Defnyddio cyfrif arall',
     notice: 'Mae pob mewngofnodi a phob gweithred yn cael eu cofnodi.',
     wrong: 'Nid yw’r enw defnyddiwr neu’r cyfrinair yn gywir. Gwiriwch y ddau a rhowch gynnig arall arni.',
     locked: 'Mae’r cyfrif hwn wedi’i gloi am ychydig oherwydd cyfrineiriau anghywir. Arhoswch, neu gofynnwch i weinyddwr.',

@@ -31,7 +31,7 @@ export default {
     codeTitle: 'Your code',
     codeLead: 'Type the 6-digit code from your authenticator app.',
     code: 'Code',
-    other: 'Sign in as someone else',
+    other: 'Use another account',
     notice: 'Every sign-in and every act is recorded.',
     wrong: 'The user name or password is not right. Check both and try again.',
     locked: 'This account is locked for a while because of wrong passwords. Wait, or ask an administrator.',

@@ -31,7 +31,7 @@ export default {
     codeTitle: 'Su código',
     codeLead: 'Escriba el código de 6 cifras de su aplicación de autenticación.',
     code: 'Código',
-    other: 'Entrar como otra persona',
+    other: 'Usar otra cuenta',
     notice: 'Cada acceso y cada acción quedan registrados.',
     wrong: 'El nombre de usuario o la contraseña no son correctos. Compruébelos e inténtelo de nuevo.',
     locked: 'Esta cuenta está bloqueada un rato por contraseñas erróneas. Espere o pregunte a un administrador.',

@@ -74,6 +74,7 @@ export default {
     noPicture: 'Dim llun',
     runs: 'Mae’r alwad yn parhau heboch chi’n gwylio.',
     pictureOf: (p) => `Llun ${p.name}`,
+    starts: (p) => `Mae’r alwad yn dechrau am ${p.time}, pan fydd y ddwy ochr i mewn.`,
     seatAway: 'ddim yn yr alwad',
     noCamera: 'camera i ffwrdd',
     pause: 'Oedi (P)',

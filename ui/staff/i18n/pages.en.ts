@@ -74,6 +74,7 @@ export default {
     noPicture: 'No picture',
     runs: 'The call runs on without you watching.',
     pictureOf: (p: { name: string }) => `Picture of ${p.name}`,
+    starts: (p: { time: string }) => `The call starts at ${p.time}, when both sides are in.`,
     seatAway: 'not in the call',
     noCamera: 'camera off',
     pause: 'Pause (P)',

@@ -74,6 +74,7 @@ export default {
     noPicture: 'Sin imagen',
     runs: 'La llamada sigue sin que usted la vea.',
     pictureOf: (p) => `Imagen de ${p.name}`,
+    starts: (p) => `La llamada empieza a las ${p.time}, cuando estén ambos lados.`,
     seatAway: 'fuera de la llamada',
     noCamera: 'cámara apagada',
     pause: 'Pausar (P)',
