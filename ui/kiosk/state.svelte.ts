@@ -76,8 +76,14 @@ class Kiosk {
     try {
       await this.configure();
       this.online = true;
-    } catch {
-      this.online = false;
+    } catch (e) {
+      const problem = Problem.from(e);
+      this.online = !problem.offline;
+      if (problem.offline) return;
+      // The door spoke: this device is out of use, or the facility is not set up.
+      this.problem = problem;
+      this.ready = false;
+      setTimeout(() => void this.start(), retry);
     }
   }
 

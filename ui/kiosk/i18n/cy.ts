@@ -17,6 +17,7 @@ export default {
         many: '6 ymweliad am ddim ar ôl', other: `${p.n} ymweliad am ddim ar ôl`,
       }),
     offlineTitle: 'Dim cyswllt',
+    closedTitle: 'Ddim mewn defnydd',
     leaving: 'Yn eich allgofnodi',
     comesBack: 'Daw’r dudalen hon yn ôl ar ei phen ei hun.',
   },

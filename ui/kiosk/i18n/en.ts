@@ -14,6 +14,7 @@ export default {
     clock: (p: { time: string }) => `The time is ${p.time}`,
     left: (p: { n: number }) => plural('en', p.n, { one: '1 free visit left', other: `${p.n} free visits left` }),
     offlineTitle: 'No link',
+    closedTitle: 'Not in use',
     leaving: 'Signing you out',
     comesBack: 'This page comes back by itself.',
   },

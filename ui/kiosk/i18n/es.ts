@@ -13,6 +13,7 @@ export default {
     clock: (p) => `Son las ${p.time}`,
     left: (p) => plural('es', p.n, { one: 'Le queda 1 visita gratis', other: `Le quedan ${p.n} visitas gratis` }),
     offlineTitle: 'Sin conexión',
+    closedTitle: 'Fuera de uso',
     leaving: 'Cerrando su sesión',
     comesBack: 'Esta página vuelve por sí sola.',
   },

@@ -1,0 +1,68 @@
+// How far the appliance is set up and who does it. The door keeps the
+// progress, so loading the page again resumes; the key of the authenticator
+// is the one thing that only this page has, once.
+import { api, ask, setCSRF, whenSignedOut, type Schema } from '../shared/api/client.ts';
+import { Problem } from '../shared/api/problems.ts';
+import { standAt } from '../shared/i18n/errors.ts';
+import { i18n, preferred } from '../shared/i18n/index.svelte.ts';
+import './words.ts';
+
+export type Step = 'admin' | 'key' | 'signIn' | 'facility' | 'stations';
+
+class Setup {
+  state = $state.raw<Schema['SetupState'] | undefined>();
+  session = $state.raw<Schema['StaffSession'] | undefined>();
+  claimed = $state.raw<Schema['Claimed'] | undefined>();
+  problem = $state.raw<Problem | undefined>();
+  ready = $state(false);
+
+  /** What is to be done now. */
+  readonly step = $derived.by((): Step => {
+    if (this.claimed) return 'key';
+    if (!this.state?.claimed) return 'admin';
+    if (this.session?.stage !== 'full') return 'signIn';
+    return this.state.facility ? 'stations' : 'facility';
+  });
+
+  async start(): Promise<void> {
+    whenSignedOut(() => this.signedIn(undefined));
+    try {
+      this.knows(await ask(api.GET('/api/setup/state')));
+      const session = await ask(api.GET('/api/setup/session')).catch((e: unknown) => {
+        const p = Problem.from(e);
+        if (p.status === 401) return undefined;
+        throw p;
+      });
+      await i18n.use(preferred(navigator.languages));
+      this.signedIn(session);
+      this.problem = undefined;
+      this.ready = true;
+    } catch (e) {
+      this.problem = Problem.from(e);
+      setTimeout(() => void this.start(), 3000);
+    }
+  }
+
+  knows(state: Schema['SetupState']) {
+    this.state = state;
+    if (!state.facility) return;
+    i18n.country = state.facility.country;
+    standAt({ zone: state.facility.zone, h24: true });
+  }
+
+  signedIn(session: Schema['StaffSession'] | undefined) {
+    this.session = session;
+    setCSRF(session?.csrf ?? '');
+  }
+
+  async signOut() {
+    await ask(api.DELETE('/api/setup/session')).catch(() => undefined);
+    location.assign('/');
+  }
+
+  get zone(): string {
+    return this.state?.facility?.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  }
+}
+
+export const setup = new Setup();
