@@ -373,6 +373,10 @@ func readBody(c fiber.Ctx, op *Operation) error {
 		raw = c.Request().Body()
 	}
 	if len(raw) > limit {
+		// A connection that is closed on unread bytes is reset, and the sender may never see why. Some more is read.
+		if stream := c.Request().BodyStream(); stream != nil {
+			_, _ = io.CopyN(io.Discard, stream, int64(max(limit, 1<<20)))
+		}
 		c.RequestCtx().SetConnectionClose()
 		return fault.New("api.readBody", fault.Invalid, "This is too big.").WithCode("file.tooBig").WithParam("max_mb", limit>>20)
 	}
