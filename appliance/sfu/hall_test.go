@@ -248,6 +248,9 @@ func TestRecorderFirst(t *testing.T) {
 	if v.Total()+i.Total() != 0 {
 		t.Error("an unrecorded call was heard")
 	}
+	if n := h.led.count(linkspec.RecordingFailed); n != 1 {
+		t.Errorf("bookingd is told %d times that it cannot be recorded", n)
+	}
 }
 
 func TestRecorderFailsWhileLive(t *testing.T) {

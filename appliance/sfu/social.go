@@ -175,8 +175,12 @@ func (s *Social) unrecorded(cause string, now time.Duration) {
 		s.apply(append(es, m.hold(holdRecorder, false, now)...))
 		return
 	}
+	var es []effect
+	if !m.cannot && cause == "arm" { // once, not at each new try: bookingd tells staff
+		es = append(es, fact(linkspec.RecordingFailed, "", linkspec.RecordingData{Cause: cause}))
+	}
 	m.cannot = true
-	es := m.stateWords()
+	es = append(es, m.stateWords()...)
 	if cause == "arm" {
 		es = append(es, tell(Word{T: WordProblem, Code: "no_recorder"}))
 	}
