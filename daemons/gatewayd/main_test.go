@@ -29,19 +29,19 @@ func TestCallThroughTheDaemon(t *testing.T) {
 		t.Errorf("the welcome is %v", w)
 	}
 	for _, c := range []*client{v, i} {
-		eventually(t, "live", func() bool { return c.phase() == "live" })
+		eventually(t, "live", func() bool { return c.Phase() == "live" })
 	}
 	v.peer.Await("the inmate", func() bool { return v.peer.Count("2", 'i') > 10 && v.peer.Count("3", 'i') > 10 })
 	i.peer.Await("the visitor", func() bool { return i.peer.Count("2", 'v') > 10 && i.peer.Count("3", 'v') > 10 })
 
 	b.command(linkspec.Command{Cmd: linkspec.CmdPause, Call: spec.Call, Reason: "conduct", By: "sf_1", ByRole: "monitor"})
-	eventually(t, "paused", func() bool { return v.phase() == "paused" && i.phase() == "paused" })
+	eventually(t, "paused", func() bool { return v.Phase() == "paused" && i.Phase() == "paused" })
 	b.command(linkspec.Command{Cmd: linkspec.CmdResume, Call: spec.Call, By: "sf_1", ByRole: "monitor", Check: ident.New[ident.Check]()})
-	eventually(t, "live again", func() bool { return v.phase() == "live" && i.phase() == "live" })
+	eventually(t, "live again", func() bool { return v.Phase() == "live" && i.Phase() == "live" })
 	b.command(linkspec.Command{Cmd: linkspec.CmdSay, Call: spec.Call, Body: "Please sit closer."})
-	eventually(t, "the words", func() bool { return v.last("say")["body"] == "Please sit closer." })
+	eventually(t, "the words", func() bool { return v.Last("say")["body"] == "Please sit closer." })
 	b.command(linkspec.Command{Cmd: linkspec.CmdEnd, Call: spec.Call, Reason: "terminated", By: "sf_1"})
-	eventually(t, "ended", func() bool { return v.last("ended")["code"] == "terminated" && i.last("ended")["code"] == "terminated" })
+	eventually(t, "ended", func() bool { return v.Last("ended")["code"] == "terminated" && i.Last("ended")["code"] == "terminated" })
 	for _, kind := range []string{
 		linkspec.SeatConnected, linkspec.RecordingArmed, linkspec.CallLive, linkspec.CallPaused, linkspec.CallResumed, linkspec.CallEnded, linkspec.RecordingSealed,
 	} {
@@ -56,17 +56,17 @@ func TestSeatsRejoinAfterARestart(t *testing.T) {
 	b.command(linkspec.Command{Cmd: linkspec.CmdOpen, Call: spec.Call, Version: 1, Spec: &spec})
 	v, wv, mv := enter(t, b, d, spec, 0, 'v')
 	i, wi, mi := enter(t, b, d, spec, 1, 'i')
-	eventually(t, "live", func() bool { return v.phase() == "live" && i.phase() == "live" })
+	eventually(t, "live", func() bool { return v.Phase() == "live" && i.Phase() == "live" })
 	v.peer.Await("the inmate", func() bool { return v.peer.Count("3", 'i') > 10 })
 	began := time.Now()
 	d.stop()
-	if p := v.last("problem"); p["code"] != "restarting" {
+	if p := v.Last("problem"); p["code"] != "restarting" {
 		t.Errorf("the visitor was told %v", p)
 	}
 	d.start()
 	back := func(w map[string]any, media func(*client) *sfutest.Peer) *client {
 		c := dial(t, d)
-		r := c.ask(map[string]any{"t": "resume", "token": w["token"], "last": 3})
+		r := c.Ask(t, map[string]any{"t": "resume", "token": w["token"], "last": 3})
 		if r["t"] != "welcome" || r["resumed"] != true || r["offer"] != true || r["notice"].(map[string]any)["acknowledged"] != true {
 			t.Fatalf("resume: %v", r)
 		}
@@ -93,8 +93,8 @@ func TestCallOutlivesBooking(t *testing.T) {
 	// Nobody commanded this call: the grants carry what opens it.
 	v, _, _ := enter(t, b, d, spec, 0, 'v')
 	i, _, _ := enter(t, b, d, spec, 1, 'i')
-	eventually(t, "live", func() bool { return v.phase() == "live" && i.phase() == "live" })
-	eventually(t, "the fixed end", func() bool { return v.last("ended")["code"] == "time_up" && i.last("ended")["code"] == "time_up" })
+	eventually(t, "live", func() bool { return v.Phase() == "live" && i.Phase() == "live" })
+	eventually(t, "the fixed end", func() bool { return v.Last("ended")["code"] == "time_up" && i.Last("ended")["code"] == "time_up" })
 	if late := time.Since(spec.Ends.Wall); late < -250*time.Millisecond || late > 400*time.Millisecond {
 		t.Errorf("it ended %v after its end", late)
 	}
@@ -110,15 +110,15 @@ func TestDeviceCheckEchoes(t *testing.T) {
 	d := startDaemon(t, b)
 	cert, fp := sfutest.Certificate(t)
 	c := dial(t, d)
-	w := c.ask(map[string]any{"t": "join", "grant": b.grant(grant.Claims{Kind: grant.Probe, Door: "visitor", Role: "visitor", Who: "vr_1", FP: fp})})
+	w := c.Ask(t, map[string]any{"t": "join", "grant": b.grant(grant.Claims{Kind: grant.Probe, Door: "visitor", Role: "visitor", Who: "vr_1", FP: fp})})
 	if w["kind"] != "probe" || w["token"] != "" {
 		t.Fatalf("join: %v", w)
 	}
 	p := sfutest.NewPeer(t, cert, true, 1, 'p')
-	a := c.ask(map[string]any{"t": "offer", "sdp": p.Offer()})
+	a := c.Ask(t, map[string]any{"t": "offer", "sdp": p.Offer()})
 	p.Take(a["sdp"].(string))
 	p.Await("its own media", func() bool { return p.Count("2", 'p') > 10 && p.Count("3", 'p') > 5 })
-	if r := c.ask(map[string]any{"t": "leave", "why": "user"}); r["t"] != "done" {
+	if r := c.Ask(t, map[string]any{"t": "leave", "why": "user"}); r["t"] != "done" {
 		t.Errorf("leave: %v", r)
 	}
 }
@@ -150,23 +150,21 @@ func TestStrangersAreRefused(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := dial(t, d)
-			raw := c.n
-			c.send(tt.msg)
-			_ = raw
-			eventually(t, "a problem", func() bool { return c.last("problem") != nil })
-			if p := c.last("problem"); p["code"] != tt.want {
+			c.Send(t, tt.msg)
+			eventually(t, "a problem", func() bool { return c.Last("problem") != nil })
+			if p := c.Last("problem"); p["code"] != tt.want {
 				t.Errorf("told %v, want %s", p, tt.want)
 			}
-			<-c.done // fatal ones close the socket
+			<-c.Done() // fatal ones close the socket
 		})
 	}
 	c := dial(t, d)
-	if w := c.ask(map[string]any{"t": "join", "grant": b.grant(good)}); w["t"] != "welcome" {
+	if w := c.Ask(t, map[string]any{"t": "join", "grant": b.grant(good)}); w["t"] != "welcome" {
 		t.Fatalf("join: %v", w)
 	}
 	other, _ := sfutest.Certificate(t)
 	p := sfutest.NewPeer(t, other, true, 1, 'x')
-	if r := c.ask(map[string]any{"t": "offer", "sdp": p.Offer()}); r["code"] != "offer_refused" {
+	if r := c.Ask(t, map[string]any{"t": "offer", "sdp": p.Offer()}); r["code"] != "offer_refused" {
 		t.Errorf("an offer with another certificate: %v", r)
 	}
 	eventually(t, "the fact", func() bool { return len(b.got(linkspec.FingerprintWrong)) == 1 })

@@ -10,14 +10,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"filippo.io/age"
-	"github.com/coder/websocket"
 	"go.uber.org/goleak"
 
 	"sallyport/appliance/clock"
@@ -26,6 +24,7 @@ import (
 	"sallyport/appliance/linkspec"
 	"sallyport/appliance/sfu/sfutest"
 	"sallyport/appliance/signaling"
+	"sallyport/appliance/signaling/signaltest"
 	"sallyport/appliance/unit"
 )
 
@@ -265,98 +264,14 @@ func eventually(t *testing.T, what string, cond func() bool) {
 
 // client is a page: a socket and, after media, a peer.
 type client struct {
-	t    *testing.T
-	ws   *websocket.Conn
+	*signaltest.Client
 	peer *sfutest.Peer
-	n    int64
-
-	mu    sync.Mutex
-	heard []map[string]any
-	err   error
-	done  chan struct{}
 }
 
 func dial(t *testing.T, d *daemon) *client {
 	t.Helper()
-	ws, res, err := websocket.Dial(t.Context(), d.url, &websocket.DialOptions{
-		Subprotocols: []string{signaling.Protocol}, HTTPHeader: http.Header{"Origin": {origin}},
-	})
-	if err != nil {
-		t.Fatalf("dial: %v (%v)", err, res)
-	}
-	ws.SetReadLimit(1 << 20)
-	c := &client{t: t, ws: ws, done: make(chan struct{})}
-	go c.read()
-	t.Cleanup(func() { ws.CloseNow(); <-c.done })
-	return c
+	return &client{Client: signaltest.Dial(t, d.url, origin)}
 }
-
-func (c *client) read() {
-	defer close(c.done)
-	for {
-		_, raw, err := c.ws.Read(context.Background())
-		if err != nil {
-			c.mu.Lock()
-			c.err = err
-			c.mu.Unlock()
-			return
-		}
-		var m map[string]any
-		if json.Unmarshal(raw, &m) != nil {
-			continue
-		}
-		if m["t"] == "ping" {
-			_ = c.ws.Write(context.Background(), websocket.MessageText, []byte(fmt.Sprintf(`{"t":"pong","k":%v}`, m["k"])))
-			continue
-		}
-		c.mu.Lock()
-		c.heard = append(c.heard, m)
-		c.mu.Unlock()
-	}
-}
-
-func (c *client) send(m map[string]any) int64 {
-	c.t.Helper()
-	c.n++
-	m["n"] = c.n
-	raw, _ := json.Marshal(m)
-	if err := c.ws.Write(c.t.Context(), websocket.MessageText, raw); err != nil {
-		c.t.Fatal(err)
-	}
-	return c.n
-}
-
-// ask sends a request and returns its answer.
-func (c *client) ask(m map[string]any) map[string]any {
-	c.t.Helper()
-	n := c.send(m)
-	var got map[string]any
-	eventually(c.t, fmt.Sprintf("the answer to %v", m["t"]), func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for _, h := range c.heard {
-			if h["re"] == float64(n) {
-				got = h
-			}
-		}
-		return got != nil
-	})
-	return got
-}
-
-// last returns the newest message of a type.
-func (c *client) last(t string) map[string]any {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, m := range slices.Backward(c.heard) {
-		if m["t"] == t {
-			return m
-		}
-	}
-	return nil
-}
-
-func (c *client) phase() any { return c.last("state")["phase"] }
 
 // enter takes a seat whole: grant, media, notice.
 func enter(t *testing.T, b *booking, d *daemon, spec linkspec.Spec, seat int, tag byte) (*client, map[string]any, func(*client) *sfutest.Peer) {
@@ -364,7 +279,7 @@ func enter(t *testing.T, b *booking, d *daemon, spec linkspec.Spec, seat int, ta
 	cert, fp := sfutest.Certificate(t)
 	s := spec.Seats[seat]
 	c := dial(t, d)
-	w := c.ask(map[string]any{"t": "join", "app": s.Door, "version": "1", "caps": map[string]any{"video": []string{"VP8"}, "simulcast": false, "gcm": true}, "grant": b.grant(grant.Claims{
+	w := c.Ask(t, map[string]any{"t": "join", "app": s.Door, "version": "1", "caps": map[string]any{"video": []string{"VP8"}, "simulcast": false, "gcm": true}, "grant": b.grant(grant.Claims{
 		Kind: grant.Seat, Door: s.Door, Call: spec.Call, Seat: s.Seat, Role: s.Role, Who: s.Who, Class: spec.Class, FP: fp, Spec: &spec,
 	})})
 	if w["t"] != "welcome" {
@@ -372,7 +287,7 @@ func enter(t *testing.T, b *booking, d *daemon, spec linkspec.Spec, seat int, ta
 	}
 	media := func(c *client) *sfutest.Peer {
 		p := sfutest.NewPeer(t, cert, true, int(w["down"].(float64)), tag)
-		a := c.ask(map[string]any{"t": "offer", "sdp": p.Offer()})
+		a := c.Ask(t, map[string]any{"t": "offer", "sdp": p.Offer()})
 		if a["t"] != "answer" {
 			t.Fatalf("offer: %v", a)
 		}
@@ -380,7 +295,7 @@ func enter(t *testing.T, b *booking, d *daemon, spec linkspec.Spec, seat int, ta
 		return p
 	}
 	c.peer = media(c)
-	if r := c.ask(map[string]any{"t": "ready", "notice": "en-1"}); r["t"] != "done" {
+	if r := c.Ask(t, map[string]any{"t": "ready", "notice": "en-1"}); r["t"] != "done" {
 		t.Fatalf("ready: %v", r)
 	}
 	return c, w, media

@@ -15,6 +15,8 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
+
+	"sallyport/appliance/reel/reeltest"
 )
 
 // Peer is one client. Make it with [NewPeer].
@@ -24,6 +26,7 @@ type Peer struct {
 	cert webrtc.Certificate
 	up   []*webrtc.TrackLocalStaticRTP
 	tag  byte
+	film []reeltest.Frame
 	done chan struct{}
 	wg   sync.WaitGroup
 
@@ -161,7 +164,10 @@ func (p *Peer) Take(answer string) {
 	case <-time.After(10 * time.Second):
 		p.t.Fatalf("not connected after 10 s: %s", p.pc.ConnectionState())
 	}
-	if len(p.up) > 0 {
+	switch {
+	case len(p.up) > 0 && len(p.film) > 0:
+		p.wg.Go(p.play)
+	case len(p.up) > 0:
 		p.wg.Go(p.send)
 	}
 }
