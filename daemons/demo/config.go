@@ -69,8 +69,12 @@ func (s *stage) writeSyncd(site string) error {
 	if err != nil {
 		return err
 	}
+	at := s.centre.Endpoints()[0]
+	if s.o.via != "" {
+		at = "https://" + s.o.via
+	}
 	return s.write("syncd", []string{
-		pair("site", site), pair("link", s.link()), fmt.Sprintf("endpoints = [%q]", s.centre.Endpoints()[0]),
+		pair("site", site), pair("link", s.link()), fmt.Sprintf("endpoints = [%q]", at),
 		pair("authority", ca), pair("certificate", cert), pair("key", key),
 	})
 }

@@ -25,6 +25,7 @@ type options struct {
 	ready  string
 	fresh  bool
 	free   bool
+	via    string
 	anchor time.Duration
 	ports  *ports // shared with list, which changes them
 	list   []port
@@ -88,6 +89,7 @@ func parse(args []string) (options, error) {
 	fs.StringVar(&o.bin, "bin", filepath.Dir(self), "folder of the daemons")
 	fs.StringVar(&o.ready, "ready", "", "file to write addresses and people to when everything is up, for tests")
 	fs.BoolVar(&o.fresh, "fresh", false, "forget what earlier runs did")
+	fs.StringVar(&o.via, "etcd-via", "", "host:port at which the appliance reaches the central etcd when something stands between; by default its own")
 	fs.BoolVar(&o.free, "free-ports", false, "take free ports instead of the usual ones")
 	fs.DurationVar(&o.anchor, "anchor", 0, "let a visit begin at the first whole minute after this long, instead of at round times; for tests")
 	o.list = o.ports.flags(fs)
