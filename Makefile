@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help run build ui gen check test test-go race test-ui e2e fuzz bench lint install clean
+.PHONY: help run build ui gen check test test-go race test-ui fleet e2e fuzz bench lint install clean
 
 export GOTOOLCHAIN := local
 BIN    := build/bin
@@ -57,6 +57,9 @@ race: ## Go tests under the race detector, where goroutines live
 
 test-ui: ui/node_modules/.package-lock.json ## unit tests and types of the pages
 	cd ui && npm run --silent check && npm run --silent test
+
+fleet: install ## the real daemons, killed and cut off during calls; all of it (`make test` has staff end the long call)
+	FLEET=all go test -count=1 -timeout 15m ./daemons/fleet
 
 e2e: install ui build ## the real daemons in a real browser
 	cd ui && npm run --silent e2e
