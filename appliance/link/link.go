@@ -99,7 +99,8 @@ func (l *Link) Serve(ctx context.Context, on net.Listener) error {
 	for _, r := range l.routes {
 		app.Add([]string{r.Method}, r.Path, l.only(r))
 	}
-	app.Use(func(c fiber.Ctx) error { return l.stranger(c, peerOf(c)) })
+	// Not Use: Fiber runs that for a connection that fell idle too, and nobody asked anything there.
+	app.All("/*", func(c fiber.Ctx) error { return l.stranger(c, peerOf(c)) })
 	return unit.HTTP(on, func(ln net.Listener) error {
 		return app.Listener(ln, fiber.ListenConfig{DisableStartupMessage: true})
 	}, app.ShutdownWithContext)(ctx)

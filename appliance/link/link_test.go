@@ -3,6 +3,7 @@ package link_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -84,6 +85,43 @@ func TestOnlyItsPeerHasARoute(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(rows) != 3 || rows[2].Subject != "GET "+linkspec.RouteSyncState || rows[2].By.ID != fmt.Sprintf("uid:%d", me) {
+		t.Errorf("audited: %+v", rows)
+	}
+}
+
+// TestBrokenConnectionIsNobodysQuestion: a connection that says nothing that can be read asked for no route, so nobody is
+// accused of having asked for one.
+func TestBrokenConnectionIsNobodysQuestion(t *testing.T) {
+	db := storetest.Open(t, audit.Schema)
+	path := filepath.Join(t.TempDir(), linkspec.Socket)
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	l := link.New(link.Options{DB: db, Peers: link.Peers{link.Gateway: {os.Getuid()}}, Log: logs.New(os.Stderr)})
+	go func() { done <- l.Serve(ctx, ln) }()
+	defer func() { cancel(); <-done }()
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("what is this\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(c); err != nil { // answered and closed
+		t.Fatal(err)
+	}
+	var rows []audit.Row
+	if err := db.View(t.Context(), func(tx *store.Tx) (err error) {
+		rows, err = audit.List(tx, audit.Filter{Verb: "link.refused"})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 0 {
 		t.Errorf("audited: %+v", rows)
 	}
 }
