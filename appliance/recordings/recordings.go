@@ -109,6 +109,11 @@ func (r *Recordings) path(folder string) string {
 
 // take catalogues what the gateway reports, in the transaction that takes the fact.
 func (r *Recordings) take(tx *store.Tx, e linkspec.Event) error {
+	if e.Kind == linkspec.RecordingFailed {
+		if d, err := decode(e.Data); err == nil && d.Recording == "" {
+			return r.neverBegan(tx, e.Call, d.Cause)
+		}
+	}
 	d, err := dataOf(e)
 	if err != nil {
 		return err
@@ -143,6 +148,17 @@ func (r *Recordings) take(tx *store.Tx, e linkspec.Event) error {
 		return err
 	}
 	return outbox.Tell(tx, outbox.ToStaff(), "recording", string(d.Recording))
+}
+
+// neverBegan tells staff of a call that could not begin to be recorded: there is nothing to catalogue.
+func (r *Recordings) neverBegan(tx *store.Tx, call ident.Call, cause string) error {
+	system := ident.Actor{Kind: ident.ByGateway, Door: "link"}
+	if err := audit.Record(tx, system, "recording.fail", string(call), audit.Reason(cause)); err != nil {
+		return err
+	}
+	return outbox.Notify(tx, outbox.Notice{
+		Template: "staff.recorder", To: "role:monitor", Subject: string(call), Params: map[string]any{"cause": cause},
+	})
 }
 
 // failed notes that the recorder went away, and tells staff at once: it is never silent.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"sallyport/appliance/ident"
 	"sallyport/appliance/linkspec"
 	"sallyport/appliance/logs"
+	"sallyport/appliance/outbox"
 	"sallyport/appliance/recordings"
 	"sallyport/appliance/reel"
 	"sallyport/appliance/store"
@@ -317,6 +319,27 @@ func TestFolderOfAFactCannotLeadElsewhere(t *testing.T) {
 	a.See(func(tx *store.Tx) error { return tx.Row(`SELECT count(*) FROM recording`).Scan(&n) })
 	if n != 0 {
 		t.Errorf("%d recordings were catalogued", n)
+	}
+}
+
+// TestStaffLearnOfARecorderThatNeverBegan: there is nothing to catalogue, but somebody must mend it.
+func TestStaffLearnOfARecorderThatNeverBegan(t *testing.T) {
+	a := newArchive(t)
+	a.Take(a.Fact(linkspec.RecordingFailed, "", linkspec.RecordingData{Cause: "arm"}))
+	var rows, parked int
+	var told []outbox.Queued
+	a.See(func(tx *store.Tx) (err error) {
+		if err := tx.Row(`SELECT count(*) FROM recording`).Scan(&rows); err != nil {
+			return err
+		}
+		if err := tx.Row(`SELECT count(*) FROM call WHERE recorder <> 'failed'`).Scan(&parked); err != nil {
+			return err
+		}
+		told, err = outbox.Notices(tx, 0, 100)
+		return err
+	})
+	if rows != 0 || parked != 0 || !slices.ContainsFunc(told, func(q outbox.Queued) bool { return q.Template == "staff.recorder" }) {
+		t.Errorf("%d recordings, %d calls whose recorder is not shown as failed, staff were told %v", rows, parked, told)
 	}
 }
 
