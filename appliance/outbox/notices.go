@@ -24,7 +24,10 @@ type Queued struct {
 }
 
 // Notify queues a notice; it is sent after the commit. It returns Invalid when the template or the recipient is missing.
-func Notify(tx *store.Tx, n Notice) error {
+func Notify(tx *store.Tx, n Notice) error { return NotifyEach(tx, n, n.To) }
+
+// NotifyEach is [Notify] of the same notice to several.
+func NotifyEach(tx *store.Tx, n Notice, to ...string) error {
 	params := []byte("{}")
 	if len(n.Params) > 0 {
 		var err error
@@ -32,10 +35,12 @@ func Notify(tx *store.Tx, n Notice) error {
 			return fmt.Errorf("notify %s: %w", n.Template, err)
 		}
 	}
-	err := tx.Exec("INSERT INTO outbox_notice (template, recipient, subject, params, at) VALUES (?, ?, ?, ?, ?)",
-		n.Template, n.To, n.Subject, string(params), tx.Now())
-	if err != nil {
-		return fmt.Errorf("notify %s: %w", n.Template, err)
+	for _, who := range to {
+		err := tx.Exec("INSERT INTO outbox_notice (template, recipient, subject, params, at) VALUES (?, ?, ?, ?, ?)",
+			n.Template, who, n.Subject, string(params), tx.Now())
+		if err != nil {
+			return fmt.Errorf("notify %s: %w", n.Template, err)
+		}
 	}
 	return nil
 }

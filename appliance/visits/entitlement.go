@@ -141,8 +141,10 @@ func fund(tx *store.Tx, v *Visit, f Facts) error {
 		return nil
 	}
 	v.Funding = "entitlement"
-	if err := giveBack(tx, *v, "freed", ""); err != nil {
-		return err
+	if v.Version > 0 { // one that was never written counts nothing yet
+		if err := giveBack(tx, *v, "freed", ""); err != nil {
+			return err
+		}
 	}
 	return enter(tx, *v, "used", "", f.rules, 1)
 }

@@ -161,17 +161,11 @@ func (vs *Visits) replicate(tx *store.Tx, by ident.Actor, v Visit) error {
 
 // notify queues a notice to the visitor and one to the inmate.
 func (vs *Visits) notify(tx *store.Tx, template string, v Visit, to ...string) error {
-	for _, who := range to {
-		err := outbox.Notify(tx, outbox.Notice{Template: template, To: who, Subject: string(v.ID), Params: map[string]any{
-			"ref": v.Ref, "inmate": string(v.Inmate), "visitor": string(v.Main), "starts": v.Starts.UTC().Format(time.RFC3339),
-			"ends": v.Ends.UTC().Format(time.RFC3339), "minutes": v.Minutes, "class": string(v.Class), "state": string(v.State),
-			"reason": v.Reason, "funding": v.Funding, "credited": v.Credited, "version": v.Version,
-		}})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return outbox.NotifyEach(tx, outbox.Notice{Template: template, Subject: string(v.ID), Params: map[string]any{
+		"ref": v.Ref, "inmate": string(v.Inmate), "visitor": string(v.Main), "starts": v.Starts.UTC().Format(time.RFC3339),
+		"ends": v.Ends.UTC().Format(time.RFC3339), "minutes": v.Minutes, "class": string(v.Class), "state": string(v.State),
+		"reason": v.Reason, "funding": v.Funding, "credited": v.Credited, "version": v.Version,
+	}}, to...)
 }
 
 // both are the two sides of a visit.

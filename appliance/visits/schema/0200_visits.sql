@@ -1,3 +1,4 @@
+-- Words are compared one by one: for a list of more than two SQLite makes a temporary table each time it checks a row.
 CREATE TABLE visits (
     id             TEXT PRIMARY KEY,
     ref            TEXT NOT NULL UNIQUE,          -- short, read out on the telephone
@@ -5,7 +6,8 @@ CREATE TABLE visits (
     contact        TEXT NOT NULL REFERENCES contact (id),
     visitor        TEXT NOT NULL REFERENCES visitor (id), -- the main caller
     party          TEXT NOT NULL DEFAULT '',      -- ids of the persons with the main caller, parted by commas
-    class          TEXT NOT NULL CHECK (class IN ('social', 'onsite', 'in_person', 'official', 'privileged')),
+    class          TEXT NOT NULL CHECK (class = 'social' OR class = 'onsite' OR class = 'in_person' OR class = 'official' OR
+                   class = 'privileged'),
     template       TEXT NOT NULL REFERENCES session_templates (id),
     starts         INTEGER NOT NULL,
     ends           INTEGER NOT NULL CHECK (ends > starts),
@@ -14,17 +16,19 @@ CREATE TABLE visits (
     slots          INTEGER NOT NULL,
     pitch          INTEGER NOT NULL,              -- minutes
     turnaround     INTEGER NOT NULL,              -- minutes
-    state          TEXT NOT NULL CHECK (state IN ('held', 'suggested', 'awaiting_staff', 'confirmed', 'checking_in', 'in_progress',
-                   'completed', 'ended_early', 'terminated', 'no_show', 'declined', 'expired', 'withdrawn', 'rejected', 'auto_rejected', 'cancelled')),
-    waiting_on     TEXT NOT NULL DEFAULT '' CHECK (waiting_on IN ('', 'inmate', 'visitor', 'staff')),
-    asked_by       TEXT NOT NULL CHECK (asked_by IN ('visitor', 'inmate', 'staff', 'central')),
+    state          TEXT NOT NULL CHECK (state = 'held' OR state = 'suggested' OR state = 'awaiting_staff' OR state = 'confirmed' OR
+                   state = 'checking_in' OR state = 'in_progress' OR state = 'completed' OR state = 'ended_early' OR
+                   state = 'terminated' OR state = 'no_show' OR state = 'declined' OR state = 'expired' OR
+                   state = 'withdrawn' OR state = 'rejected' OR state = 'auto_rejected' OR state = 'cancelled'),
+    waiting_on     TEXT NOT NULL DEFAULT '' CHECK (waiting_on = '' OR waiting_on = 'inmate' OR waiting_on = 'visitor' OR waiting_on = 'staff'),
+    asked_by       TEXT NOT NULL CHECK (asked_by = 'visitor' OR asked_by = 'inmate' OR asked_by = 'staff' OR asked_by = 'central'),
     holder         TEXT NOT NULL,                 -- id of who asked
     reason         TEXT NOT NULL DEFAULT '',
     review         TEXT NOT NULL DEFAULT '',      -- open issues, parted by commas
     taken          INTEGER NOT NULL CHECK (taken IN (0, 1)),
     station        TEXT REFERENCES stations (id),
     lobby          TEXT REFERENCES stations (id),
-    funding        TEXT NOT NULL DEFAULT '' CHECK (funding IN ('', 'entitlement', 'wallet', 'none')),
+    funding        TEXT NOT NULL DEFAULT '' CHECK (funding = '' OR funding = 'entitlement' OR funding = 'wallet' OR funding = 'none'),
     credited       INTEGER NOT NULL DEFAULT 0 CHECK (credited IN (0, 1)),
     credit_cutoff  INTEGER NOT NULL DEFAULT 0,    -- ms before the start, fixed at confirmation
     policy_version INTEGER NOT NULL,
@@ -33,8 +37,9 @@ CREATE TABLE visits (
     created_at     INTEGER NOT NULL,
     changed_at     INTEGER NOT NULL,
     -- What is live or about to be has its slots, what is over by a refusal has not.
-    CHECK (state NOT IN ('held', 'confirmed', 'checking_in', 'in_progress') OR taken = 1),
-    CHECK (state NOT IN ('declined', 'expired', 'withdrawn', 'rejected', 'auto_rejected', 'cancelled') OR taken = 0)
+    CHECK ((state <> 'held' AND state <> 'confirmed' AND state <> 'checking_in' AND state <> 'in_progress') OR taken = 1),
+    CHECK ((state <> 'declined' AND state <> 'expired' AND state <> 'withdrawn' AND state <> 'rejected' AND
+        state <> 'auto_rejected' AND state <> 'cancelled') OR taken = 0)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX visits_due ON visits (due) WHERE due IS NOT NULL;
 CREATE INDEX visits_by_inmate ON visits (inmate, date);
@@ -76,7 +81,8 @@ CREATE TABLE entitlement (
     id      INTEGER PRIMARY KEY,
     inmate  TEXT NOT NULL REFERENCES inmate (id),
     period  TEXT NOT NULL,                        -- first date of the period
-    type    TEXT NOT NULL CHECK (type IN ('reserved', 'freed', 'used', 'returned', 'extra', 'adjusted')),
+    type    TEXT NOT NULL CHECK (type = 'reserved' OR type = 'freed' OR type = 'used' OR type = 'returned' OR
+            type = 'extra' OR type = 'adjusted'),
     calls   INTEGER NOT NULL,                     -- counted against the allowance
     minutes INTEGER NOT NULL,
     visit   TEXT NOT NULL DEFAULT '',
