@@ -125,16 +125,17 @@ func (o *Outbox) Drop(tx *store.Tx, k record.Key) error {
 
 // put seals one version and adds it to the history.
 func (o *Outbox) put(tx *store.Tx, r record.Record, body []byte, deleted bool) error {
-	var epoch uint64
-	if err := tx.Row(`SELECT epoch FROM sync_state`).Scan(&epoch); err != nil {
-		return fault.New("outbox.Put", fault.Internal, "The outbox has not begun.").Because(err)
-	}
-	if r.Type.Custodial() {
-		epoch = max(r.Custody, 1)
-	}
 	key, err := o.siteKey(tx)
 	if err != nil {
 		return err
+	}
+	h, err := readHead(tx)
+	if err != nil {
+		return err
+	}
+	epoch := h.epoch
+	if r.Type.Custodial() {
+		epoch = max(r.Custody, 1)
 	}
 	path := r.Path(record.SitePrefix(o.site))
 	ver, err := nextVersion(tx, path)
@@ -155,7 +156,25 @@ func (o *Outbox) put(tx *store.Tx, r record.Record, body []byte, deleted bool) e
 	if r.Type == record.TypeHead {
 		o.party.SignRecord(path, e)
 	}
-	return o.add(tx, path, e)
+	return o.add(tx, h, path, e)
+}
+
+// head is the end of the history.
+type head struct {
+	epoch uint64
+	seq   int64
+	chain record.Chain
+}
+
+// readHead reads the end of the history in the caller's savepoint: one that was kept in memory would survive a rollback
+// and fork the chain.
+func readHead(tx *store.Tx) (h head, err error) {
+	var chain []byte
+	if err := tx.Row(`SELECT epoch, head, chain FROM sync_state`).Scan(&h.epoch, &h.seq, &chain); err != nil {
+		return h, fault.New("outbox.Put", fault.Internal, "The outbox has not begun.").Because(err)
+	}
+	h.chain, err = record.ParseChain(chain)
+	return h, err
 }
 
 func nextVersion(tx *store.Tx, path string) (uint64, error) {
@@ -167,23 +186,13 @@ func nextVersion(tx *store.Tx, path string) (uint64, error) {
 	return ver + 1, nil
 }
 
-// add appends an envelope to the history. The head is read and written in the caller's savepoint: one that was kept in
-// memory would survive a rollback and fork the chain.
-func (o *Outbox) add(tx *store.Tx, path string, e *record.Envelope) error {
+// add appends an envelope to the history, after its head.
+func (o *Outbox) add(tx *store.Tx, h head, path string, e *record.Envelope) error {
 	value, err := record.Marshal(e)
 	if err != nil {
 		return fault.New("outbox.Put", fault.Internal, "The record cannot be encoded.").Because(err)
 	}
-	var head int64
-	var hash []byte
-	if err := tx.Row(`SELECT head, chain FROM sync_state`).Scan(&head, &hash); err != nil {
-		return err
-	}
-	chain, err := record.ParseChain(hash)
-	if err != nil {
-		return err
-	}
-	seq := head + 1
+	seq := h.seq + 1
 	rows := 1
 	if e.GetType() == string(record.TypeKey) {
 		rows = 0 // or a full transaction would be refused once a quarter
@@ -192,9 +201,11 @@ func (o *Outbox) add(tx *store.Tx, path string, e *record.Envelope) error {
 	if err != nil {
 		return err
 	}
-	chain = chain.Link(seq, path, e)
-	if err := tx.Exec(`UPDATE outbox SET last = 0 WHERE txn = ? AND last = 1`, txn); err != nil {
-		return err
+	chain := h.chain.Link(seq, path, e)
+	if seq > txn { // not the first of its transaction
+		if err := tx.Exec(`UPDATE outbox SET last = 0 WHERE txn = ? AND last = 1`, txn); err != nil {
+			return err
+		}
 	}
 	if err := tx.Exec(`INSERT INTO outbox (seq, txn, last, key, ver, sealed, chain, at) VALUES (?, ?, 1, ?, ?, ?, ?, ?)`,
 		seq, txn, path, e.GetVer(), value, chain[:], tx.Now()); err != nil {
@@ -276,7 +287,11 @@ func (o *Outbox) publish(tx *store.Tx, key *vault.DataKey, quarter string) error
 	}
 	e := &record.Envelope{Major: record.Major, Minor: record.Minor, Type: string(record.TypeKey), Id: key.ID, Owner: o.site, Epoch: 1, Ver: ver, Sealed: raw}
 	o.party.SignRecord(path, e)
-	return o.add(tx, path, e)
+	h, err := readHead(tx)
+	if err != nil {
+		return err
+	}
+	return o.add(tx, h, path, e)
 }
 
 // wrapToCentre makes the site's data keys readable for a centre that was not known when they were made.
