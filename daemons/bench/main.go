@@ -1,8 +1,8 @@
 // Command bench measures booking against yardsticks and prints the ratios.
 //
 // Rounds are interleaved, so that a busy moment of the machine hits all of them, and each round has a fresh file; the
-// median counts, with the smallest and largest beside it. Only ratios inside one run are judged, never absolute figures.
-// It ends with 1 when a bar is missed.
+// median counts, with the smallest and largest beside it. Only ratios inside one round are judged, never absolute
+// figures. It ends with 1 when a bar is missed.
 package main
 
 import (
@@ -10,15 +10,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"sync"
-	"time"
-
-	"sallyport/appliance/fault"
-	"sallyport/appliance/store"
+	"text/tabwriter"
 )
 
 func main() {
@@ -27,7 +24,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	missed, err := run(ctx, *dir, *rounds)
+	missed, err := run(ctx, os.Stdout, *dir, *rounds)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -37,23 +34,6 @@ func main() {
 		os.Exit(1)
 	}
 }
-
-// load is what one round does.
-type load struct {
-	shape
-	callers int
-	each    int // bookings of each caller
-	storm   int // starts that everybody wants; 0: everybody books free ones
-}
-
-// outcome is what a round saw.
-type outcome struct {
-	won, lost, wrong int
-	took             time.Duration
-	over             int // slots with more than their capacity, or whose number does not fit the visits
-}
-
-func (o outcome) perSecond() float64 { return float64(o.won+o.lost) / o.took.Seconds() }
 
 // way is one way of booking.
 type way struct {
@@ -69,47 +49,53 @@ func ways() []way {
 	}
 }
 
-func run(ctx context.Context, dir string, rounds int) (missed int, err error) {
+func run(ctx context.Context, out io.Writer, dir string, rounds int) (missed int, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 0, err
 	}
-	judge := func(name string, ok bool) {
+	fmt.Fprintf(out, "Bookings a second: median of %d interleaved rounds (smallest to largest).\n", rounds)
+	fmt.Fprint(out, "bare: the same statements through database/sql, one connection, a transaction for each booking.\n")
+	fmt.Fprint(out, "naive: the same with the default pool, reading before it locks, trying again when the file is locked.\n\n")
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\tsallyport\tbare\tnaive")
+	all := map[string]results{}
+	for _, l := range loads() {
+		r, err := measure(ctx, dir, rounds, l)
+		if err != nil {
+			return missed, fmt.Errorf("%s: %w", l.name, err)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", l.name, r.speed("sallyport"), r.speed("bare"), r.speed("naive"))
+		all[l.name] = r
+	}
+	fmt.Fprintln(t, "\t\t\t\nbar\tmust be\tis\t")
+	judge := func(bar, must, is string, ok bool) {
 		word := "ok"
 		if !ok {
 			word, missed = "MISSED", missed+1
 		}
-		fmt.Printf("  %-58s %s\n", name, word)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", bar, must, is, word)
 	}
-	wide := shape{pairs: 64, kiosks: 4, capacity: 4}
-	fmt.Println("Booking free times, 64 callers (the yardsticks run the same statements and decide nothing)")
-	many, err := measure(ctx, dir, rounds, load{shape: wide, callers: 64, each: 24})
-	if err != nil {
-		return missed, err
+	for _, l := range loads() {
+		r := all[l.name]
+		bare, naive := r.ratios("bare"), r.ratios("naive")
+		if l.bar > 0 {
+			judge(l.name+", sallyport / bare", fmt.Sprintf(">= %.1f", l.bar), show(bare, "%.1f"), median(bare) >= l.bar)
+		} else {
+			fmt.Fprintf(t, "%s, sallyport / bare\t\t%s\t\n", l.name, show(bare, "%.1f"))
+		}
+		fmt.Fprintf(t, "%s, sallyport / naive\t\t%s\t\n", l.name, show(naive, "%.1f"))
+		over, wrong, winners := 0, 0, map[int]bool{}
+		for _, o := range r["sallyport"] {
+			over, wrong = over+o.over, wrong+o.wrong
+			winners[o.won] = true
+		}
+		if places := l.storm * l.capacity; l.storm > 0 {
+			judge(l.name+", winners in each round", fmt.Sprint(places), fmt.Sprint(keys(winners)), len(winners) == 1 && winners[places])
+		}
+		judge(l.name+", overbooked", "0", fmt.Sprint(over), over == 0)
+		judge(l.name+", lock and other errors", "0", fmt.Sprint(wrong), wrong == 0)
 	}
-	judge(fmt.Sprintf("sallyport / bare >= 5: %s", many.ratio("sallyport", "bare")), many.median("sallyport", "bare") >= 5)
-	fmt.Printf("  %-58s\n", "sallyport / naive: "+many.ratio("sallyport", "naive"))
-	fmt.Println("Booking free times, 1 caller")
-	one, err := measure(ctx, dir, rounds, load{shape: wide, callers: 1, each: 50})
-	if err != nil {
-		return missed, err
-	}
-	judge(fmt.Sprintf("sallyport / bare >= 0.7: %s", one.ratio("sallyport", "bare")), one.median("sallyport", "bare") >= 0.7)
-	fmt.Println("Storm: 200 callers want the same 4 times of 20 places each")
-	crowd := load{shape: shape{pairs: 200, kiosks: 20, capacity: 20}, callers: 200, each: 4, storm: 4}
-	storm, err := measure(ctx, dir, rounds, crowd)
-	if err != nil {
-		return missed, err
-	}
-	exact, overbooked, wrong := true, 0, 0
-	for _, o := range storm["sallyport"] {
-		exact, overbooked, wrong = exact && o.won == crowd.storm*crowd.capacity, overbooked+o.over, wrong+o.wrong
-	}
-	judge(fmt.Sprintf("exactly %d win in each round", crowd.storm*crowd.capacity), exact)
-	judge(fmt.Sprintf("nobody overbooked: %d", overbooked), overbooked == 0)
-	judge(fmt.Sprintf("no lock or other error seen by a caller: %d", wrong), wrong == 0)
-	fmt.Printf("  %-58s\n", "sallyport / bare: "+storm.ratio("sallyport", "bare"))
-	fmt.Printf("  %-58s\n", "sallyport / naive: "+storm.ratio("sallyport", "naive"))
-	return missed, nil
+	return missed, t.Flush()
 }
 
 // results are the rounds of each way.
@@ -130,121 +116,38 @@ func measure(ctx context.Context, dir string, rounds int, l load) (results, erro
 			r[w.name] = append(r[w.name], o)
 		}
 	}
-	for _, w := range ways() {
-		speeds := each(r[w.name], outcome.perSecond)
-		fmt.Printf("  %-10s %8.0f a second  (%.0f to %.0f)\n", w.name, speeds[len(speeds)/2], speeds[0], speeds[len(speeds)-1])
-	}
 	return r, nil
 }
 
-func each(all []outcome, of func(outcome) float64) []float64 {
-	out := make([]float64, len(all))
-	for i, o := range all {
-		out[i] = of(o)
+func (r results) speed(way string) string {
+	all := make([]float64, len(r[way]))
+	for i, o := range r[way] {
+		all[i] = o.perSecond()
 	}
-	slices.Sort(out)
-	return out
+	return show(all, "%.0f")
 }
 
 // ratios compares the rounds that stood beside each other.
-func (r results) ratios(a, b string) []float64 {
-	out := make([]float64, len(r[a]))
-	for i := range out {
-		out[i] = r[a][i].perSecond() / r[b][i].perSecond()
+func (r results) ratios(than string) []float64 {
+	all := make([]float64, len(r[than]))
+	for i, o := range r["sallyport"] {
+		all[i] = o.perSecond() / r[than][i].perSecond()
 	}
-	slices.Sort(out)
-	return out
+	return all
 }
 
-func (r results) median(a, b string) float64 { all := r.ratios(a, b); return all[len(all)/2] }
-
-func (r results) ratio(a, b string) string {
-	all := r.ratios(a, b)
-	return fmt.Sprintf("%.1f (%.1f to %.1f)", all[len(all)/2], all[0], all[len(all)-1])
+func median(all []float64) float64 {
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[len(sorted)/2]
 }
 
-// rideStore runs a load through the visits room.
-func rideStore(ctx context.Context, dir string, l load) (outcome, error) {
-	s, err := build(ctx, dir, l.shape)
-	if err != nil {
-		return outcome{}, err
-	}
-	o := l.ride(func(n int, at time.Time) (won bool, err error) {
-		err = s.book(ctx, n, at)
-		if fault.Is(err, fault.Full) {
-			return false, nil
-		}
-		return err == nil, err
-	})
-	err = s.db.View(ctx, func(tx *store.Tx) error { return tx.Row(miscounted).Scan(&o.over) })
-	return o, errors.Join(err, s.stop())
+func show(all []float64, format string) string {
+	return fmt.Sprintf(format+" ("+format+" to "+format+")", median(all), slices.Min(all), slices.Max(all))
 }
 
-// ridePlain runs a load through database/sql on a file that was seeded in the same way.
-func ridePlain(ctx context.Context, dir string, l load, naive bool) (o outcome, err error) {
-	s, err := build(ctx, dir, l.shape)
-	if err != nil {
-		return o, err
+func keys(set map[int]bool) (all []int) {
+	for n := range set {
+		all = append(all, n)
 	}
-	if err := s.stop(); err != nil {
-		return o, err
-	}
-	if naive && l.storm == 0 {
-		l.each = max(1, l.each/6) // it would take most of the run; what counts is bookings a second
-	}
-	p, err := openPlain(s.path, naive)
-	if err != nil {
-		return o, err
-	}
-	o = l.ride(func(n int, at time.Time) (won bool, err error) {
-		err = p.book(ctx, s, n, at)
-		if errors.Is(err, errFull) {
-			return false, nil
-		}
-		return err == nil, err
-	})
-	return o, errors.Join(p.db.QueryRowContext(ctx, miscounted).Scan(&o.over), p.db.Close())
-}
-
-// miscounted counts slots that are overbooked or do not fit the visits on them.
-const miscounted = `SELECT count(*) FROM slots s WHERE s.taken > s.capacity
-	OR s.taken <> (SELECT count(*) FROM visits v WHERE v.taken = 1 AND v.starts = s.starts AND v.template = s.template)`
-
-// ride lets all callers book at once and waits for the last.
-func (l load) ride(book func(n int, at time.Time) (bool, error)) outcome {
-	var o outcome
-	var mu sync.Mutex // guards o
-	var all sync.WaitGroup
-	begin := time.Now()
-	for n := range l.callers {
-		all.Go(func() {
-			for k := range l.each {
-				won, err := book(n, l.start(n, k))
-				mu.Lock()
-				switch {
-				case won:
-					o.won++
-				case err == nil:
-					o.lost++
-				default:
-					if o.wrong++; o.wrong == 1 {
-						fmt.Fprintln(os.Stderr, "bench: first error of a caller:", err)
-					}
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	all.Wait()
-	o.took = time.Since(begin)
-	return o
-}
-
-// start is the k-th time that a caller wants. Free times are the caller's own; in a storm all want the same ones.
-func (l load) start(n, k int) time.Time {
-	first := time.Date(2027, 3, 3, 0, 0, 0, 0, time.UTC)
-	if l.storm > 0 {
-		return first.Add(time.Duration((n+k)%l.storm) * 15 * time.Minute)
-	}
-	return first.Add(time.Duration(k*l.callers+n) * 15 * time.Minute)
+	return all
 }

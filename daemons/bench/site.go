@@ -10,12 +10,14 @@ import (
 	"sallyport/appliance/audit"
 	"sallyport/appliance/clock"
 	"sallyport/appliance/facility"
+	"sallyport/appliance/fault"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/outbox"
 	"sallyport/appliance/people"
 	"sallyport/appliance/policy"
 	"sallyport/appliance/schedule"
 	"sallyport/appliance/store"
+	"sallyport/appliance/vault"
 	"sallyport/appliance/visits"
 )
 
@@ -31,11 +33,13 @@ type pair struct {
 
 // site is a facility in a file of its own.
 type site struct {
+	id       ident.Facility // under which it replicates
 	path     string
 	db       *store.DB
 	visits   *visits.Visits
 	stop     func() error
 	template ident.Template
+	unit     ident.Unit
 	kiosks   []ident.Station
 	pairs    []pair
 }
@@ -66,14 +70,36 @@ func build(ctx context.Context, dir string, sh shape) (*site, error) {
 		}
 		return db.Close()
 	}
-	f, p := facility.New(), policy.New()
-	who := people.New(people.Deps{DB: db, Clock: clock.NewFake(now), Facility: f, Policy: p})
-	sched := schedule.New(schedule.Deps{Facility: f, Policy: p})
-	s.visits = visits.New(visits.Deps{Facility: f, Policy: p, People: who, Schedule: sched})
+	out, err := replicated(ctx, db, dir)
+	if err != nil {
+		return nil, err
+	}
+	s.id = out.Site()
+	f, p := facility.Replicated(out.Put), policy.New()
+	who := people.New(people.Deps{DB: db, Clock: clock.NewFake(now), Facility: f, Policy: p, Put: out.Put, Drop: out.Drop})
+	sched := schedule.New(schedule.Deps{Facility: f, Policy: p, Put: out.Put})
+	s.visits = visits.New(visits.Deps{Facility: f, Policy: p, People: who, Schedule: sched, Put: out.Put})
 	if err := db.Update(ctx, func(tx *store.Tx) error { return s.seed(tx, sh, f, p, sched) }); err != nil {
 		return nil, err
 	}
 	return s, sched.UnfoldAll(ctx, db)
+}
+
+// replicated makes the site's part of a central site: every booking is sealed for it.
+func replicated(ctx context.Context, db *store.DB, dir string) (*outbox.Outbox, error) {
+	party, err := vault.NewParty([]byte("the secret of a site that is only measured"))
+	if err != nil {
+		return nil, err
+	}
+	centre, err := vault.NewParty([]byte("the secret of a centre that is never asked"))
+	if err != nil {
+		return nil, err
+	}
+	out, err := outbox.New(outbox.Options{Party: party, Centre: centre.Peer(), Guard: filepath.Join(dir, "incarnation")})
+	if err != nil {
+		return nil, err
+	}
+	return out, out.Begin(ctx, db)
 }
 
 func (s *site) seed(tx *store.Tx, sh shape, f *facility.Facilities, p *policy.Policy, sched *schedule.Schedule) error {
@@ -97,6 +123,7 @@ func (s *site) seed(tx *store.Tx, sh shape, f *facility.Facilities, p *policy.Po
 	if err != nil {
 		return err
 	}
+	s.unit = unit.ID
 	for i := range sh.kiosks {
 		k, err := f.PutStation(tx, admin, facility.Station{Name: fmt.Sprintf("A%03d", i), Kind: facility.Kiosk, Unit: unit.ID})
 		if err != nil {
@@ -138,14 +165,17 @@ func addPair(tx *store.Tx, n int, unit ident.Unit, one pair) error {
 		VALUES (?, ?, ?, 'sibling', 'approved', 'visitor', 1, 0, 0)`, one.contact, one.visitor, one.inmate)
 }
 
-// book is one whole booking: all checks, slots, people, station, entitlement, audit, news and notices.
-func (s *site) book(ctx context.Context, n int, at time.Time) error {
-	one := s.pairs[n]
+// book is one whole booking: all checks, slots, people, station, entitlement, audit, news, the sealed record and notices.
+func (s *site) book(ctx context.Context, one pair, at time.Time) (won bool, err error) {
 	by := ident.Actor{Kind: ident.ByVisitor, ID: string(one.visitor), Door: "visitor"}
-	return s.db.Update(ctx, func(tx *store.Tx) error {
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
 		_, err := s.visits.Book(tx, by, visits.Request{
 			Contact: one.contact, Class: visits.Social, Start: at, Minutes: 15, Mode: visits.Confirm, Ticked: true,
 		}, "")
 		return err
 	})
+	if fault.Is(err, fault.Full) {
+		return false, nil
+	}
+	return err == nil, err
 }
