@@ -1,0 +1,102 @@
+package doortest
+
+import (
+	"bytes"
+	"image"
+	"image/jpeg"
+
+	"sallyport/appliance/calls/callstest"
+	"sallyport/appliance/ident"
+	"sallyport/appliance/people"
+	"sallyport/appliance/store"
+)
+
+// Objects are what the routes of the contract name: one of each, of the site's visitor and inmate.
+type Objects struct {
+	Visit     ident.Visit
+	Contact   ident.Contact
+	Case      ident.Case // somebody's identity, not claimed
+	Call      ident.Call
+	Recording ident.Recording
+	Inmate    ident.Inmate
+	Station   ident.Station
+	View      ident.View
+	Hold      ident.Visit
+	Other     ident.Visitor // to whom none of them belongs, but the case is about them
+	OtherIn   ident.Inmate
+}
+
+// Seed adds what the site does not have: somebody else, whose identity waits in a case, another inmate, and a recording.
+func (h *House) Seed() Objects {
+	h.t.Helper()
+	o := Objects{
+		Visit: h.Visit, Inmate: h.Inmate, Station: h.Site.Station, Call: h.Call().ID, Recording: ident.New[ident.Recording](),
+		View: ident.New[ident.View](), Hold: ident.New[ident.Visit](), OtherIn: ident.New[ident.Inmate](),
+	}
+	h.See(func(tx *store.Tx) error {
+		return tx.Row(`SELECT contact FROM visits WHERE id = ?`, h.Visit).Scan(&o.Contact)
+	})
+	o.Other = h.someoneElse()
+	if err := h.Schedule.UnfoldAll(h.t.Context(), h.Site.DB); err != nil {
+		h.t.Fatal(err)
+	}
+	h.Update(func(tx *store.Tx) error {
+		if err := tx.Row(`SELECT id FROM mod_case`).Scan(&o.Case); err != nil {
+			return err
+		}
+		ms := store.Ms(tx.Now())
+		if err := tx.Exec(`UPDATE slots SET taken = 1 WHERE starts = ?`, store.Ms(h.Starts)); err != nil {
+			return err
+		}
+		if err := tx.Exec(`UPDATE facility SET booking_open = 1`); err != nil {
+			return err
+		}
+		if err := tx.Exec(`INSERT INTO inmate (id, number, booking, first, last, folded, born, language, unit, state, created_at, changed_at)
+			VALUES (?, 'A0178', 'B2', 'Lee', 'Bowen', 'lee bowen', '1991-01-01', 'en', ?, 'in_custody', ?, ?)`, o.OtherIn, h.Unit, ms, ms); err != nil {
+			return err
+		}
+		return tx.Exec(`INSERT INTO recording (id, call, visit, folder, state, armed) VALUES (?, ?, ?, 'gone', 'available', ?)`, o.Recording, o.Call, o.Visit, ms)
+	})
+	return o
+}
+
+// someoneElse is an active visitor whose photos wait for a moderator.
+func (h *House) someoneElse() ident.Visitor {
+	h.t.Helper()
+	var bob people.Visitor
+	folk := h.Rooms.People
+	h.Update(func(tx *store.Tx) (err error) {
+		if bob, err = folk.AddVisitor(tx, ident.System(), people.Visitor{
+			First: "Bob", Last: "Jones", Born: "1980-05-05", Phone: "+442079460002", Email: "bob@example.org", Zone: "Europe/London", Language: "en",
+		}); err != nil {
+			return err
+		}
+		_, err = folk.MoveVisitor(tx, ident.System(), "visitor.activate", bob.ID, "", tx.Now())
+		return err
+	})
+	h.SendIdentity(bob.ID)
+	return bob.ID
+}
+
+// SendIdentity sends a visitor's photos in and opens the case about them.
+func (h *House) SendIdentity(who ident.Visitor) {
+	h.t.Helper()
+	for _, kind := range []string{people.IDFront, people.IDBack, people.Selfie} {
+		if _, err := h.Rooms.People.AddDocument(h.t.Context(), ident.System(), who, kind, Photo()); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	h.Update(func(tx *store.Tx) error { _, err := h.Rooms.People.SubmitIdentity(tx, ident.System(), who); return err })
+}
+
+// Photo is a picture that passes for a document.
+func Photo() []byte {
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, image.NewRGBA(image.Rect(0, 0, 80, 50)), nil); err != nil {
+		panic(err) // a bytes.Buffer takes everything
+	}
+	return b.Bytes()
+}
+
+// Fingerprint is the body of a request to join.
+func Fingerprint() map[string]any { return map[string]any{"fingerprint": callstest.Fingerprint} }
