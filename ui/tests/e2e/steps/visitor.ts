@@ -92,21 +92,25 @@ export async function addPerson(page: Page, inmate: { first: string; last: strin
   await look(page, 'visitor-11-people');
 }
 
-/** Suggests the first time that leaves the other side a moment to answer, and returns when it begins. */
-export async function suggest(page: Page, inmate: { first: string }, minutes: number): Promise<void> {
+/** The first two steps of booking: who and how long, then a day (0: the first with times) and its first time. */
+async function choose(page: Page, inmate: { first: string }, minutes: number, day: number, pictures: boolean): Promise<void> {
   await page.getByRole('link', { name: 'Book a visit' }).first().click();
   await expect(page.getByRole('heading', { level: 1, name: 'Who do you want to visit?' })).toBeVisible();
   await page.getByRole('radio', { name: new RegExp(inmate.first) }).check();
-  await page.getByRole('radio', { name: `${minutes} minutes` }).check();
-  await look(page, 'visitor-12-book-who');
+  await page.getByRole('radio', { name: `${minutes} minutes`, exact: true }).check();
+  if (pictures) await look(page, 'visitor-12-book-who');
   await page.getByRole('button', { name: 'Continue' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Choose a day and time' })).toBeVisible();
-  const times = page.getByTestId('times');
-  if (!(await times.getByRole('radio').first().isVisible().catch(() => false))) await page.getByRole('link', { name: /visit times/ }).or(page.getByRole('button', { name: /visit times/ })).first().click();
-  await times.getByRole('radio').first().check();
-  await look(page, 'visitor-13-book-when');
+  await page.getByRole('button', { name: /visit times?$/ }).nth(day).click();
+  await page.getByTestId('times').getByRole('radio').first().check();
+  if (pictures) await look(page, 'visitor-13-book-when');
   await page.getByRole('button', { name: 'Continue' }).click();
   await expect(page.getByTestId('hold')).toBeVisible();
+}
+
+/** A first visit can only be suggested: the first time of the next day. */
+export async function suggest(page: Page, inmate: { first: string }, minutes: number): Promise<void> {
+  await choose(page, inmate, minutes, 1, true);
   await expect(page.getByText('This is your first visit')).toBeVisible();
   await look(page, 'visitor-14-book-check');
   await page.getByRole('button', { name: 'Continue' }).click();
@@ -118,4 +122,15 @@ export async function suggest(page: Page, inmate: { first: string }, minutes: nu
   await page.getByRole('link', { name: 'See this visit' }).click();
   await expect(page.getByTestId('visit-label')).toHaveText(/Invited/);
   await look(page, 'visitor-17-invited');
+}
+
+/** A later visit may be fixed at once: the next time there is. */
+export async function confirm(page: Page, inmate: { first: string }, minutes: number): Promise<void> {
+  await choose(page, inmate, minutes, 0, false);
+  await page.getByRole('radio', { name: /Book it now/ }).check();
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await tickAll(page);
+  await page.getByRole('button', { name: 'Book visit' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Visit booked' })).toBeVisible();
+  await look(page, 'visitor-20-booked');
 }
