@@ -282,11 +282,7 @@ func (h *house) join(ctx context.Context, p People, v ident.Visitor, i ident.Inm
 
 // templates let visits begin every five minutes, day and night: an evaluation has no opening hours.
 func (h *house) templates(tx *store.Tx) error {
-	shift := 0
-	if h.anchor > 0 {
-		first := time.Now().Add(h.anchor).In(h.localDay(0).Location())
-		shift = (first.Minute() + 1) % 5
-	}
+	shift := h.shift()
 	for n, name := range []string{"Night", "Morning", "Afternoon", "Evening"} {
 		if _, err := h.schedule.PutTemplate(tx, ident.System(), schedule.Template{
 			Name: name, Class: "social", EveryWeeks: 1, Starts: n*6*60 + shift, Ends: min((n+1)*6*60+shift, 24*60), Pitch: 5, Lengths: []int{5, 15, 30, 60}, Capacity: 5,
@@ -299,11 +295,19 @@ func (h *house) templates(tx *store.Tx) error {
 	return nil
 }
 
+// shift is how many minutes after round times visits begin.
+func (h *house) shift() int {
+	if h.anchor == 0 {
+		return 0
+	}
+	return (h.first.Minute() + 1) % 5
+}
+
 // week books what a facility would have in its calendar.
 func (h *house) week(ctx context.Context, p People) error {
 	for day := 1; day <= 7; day++ {
 		for n := range 3 {
-			at := h.localDay(day).Add(time.Duration(10+2*n+day%3) * time.Hour)
+			at := h.localDay(day).Add(time.Duration(10+2*n+day%3)*time.Hour + time.Duration(h.shift())*time.Minute)
 			if _, err := h.book(ctx, p, p.Visitors[n].ID, p.Inmates[n].ID, at, 30); err != nil {
 				return fmt.Errorf("visit of day %d: %w", day, err)
 			}

@@ -106,6 +106,7 @@ type house struct {
 	preset     string
 	place      place
 	anchor     time.Duration
+	first      time.Time // now and the anchor
 }
 
 // Open seeds an empty database, or reads who was seeded; in both cases it issues fresh station codes and sees to it that
@@ -195,7 +196,7 @@ func open(ctx context.Context, o Options, db *store.DB, secrets *vault.Credentia
 	if err != nil {
 		return nil, err
 	}
-	h := &house{db: db, facilities: facility.Replicated(out.Put), policy: policy.New(), preset: o.Preset, place: places()[o.Preset], anchor: o.Anchor}
+	h := &house{db: db, facilities: facility.Replicated(out.Put), policy: policy.New(), preset: o.Preset, place: places()[o.Preset], anchor: o.Anchor, first: time.Now().Add(o.Anchor)}
 	h.cases = moderation.New(moderation.Deps{May: access.MayDecide, Lease: lease, Clock: caseClock})
 	h.people = people.New(people.Deps{
 		DB: db, Blobs: blobs, Facility: h.facilities, Policy: h.policy, Put: out.Put, Drop: out.Drop,

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"sallyport/appliance/access"
+	"sallyport/appliance/fault"
 	"sallyport/appliance/store"
+	"sallyport/appliance/visits"
 )
 
 // codes issues an enrolment code for each station, the old ones having lapsed.
@@ -42,12 +44,37 @@ func (h *house) soon(ctx context.Context, p People) (string, error) {
 	if err != nil || !at.IsZero() {
 		return words(at), err
 	}
-	at = now.Add(6 * time.Minute).Truncate(5 * time.Minute).Add(5 * time.Minute)
-	if h.anchor > 0 {
-		at = now.Add(h.anchor).Truncate(time.Minute).Add(6 * time.Minute)
+	at, err = h.next(ctx, p, now.Add(6*time.Minute))
+	if err != nil || at.IsZero() {
+		return "", err
 	}
-	if _, err := h.book(ctx, p, p.Visitors[0].ID, p.Inmates[0].ID, at, 15); err != nil {
+	_, err = h.book(ctx, p, p.Visitors[0].ID, p.Inmates[0].ID, at, 15)
+	if f, refused := fault.Of(err); refused && f.Kind != fault.Internal {
+		return "", nil // whatever people did in this evaluation stands against it
+	}
+	if err != nil {
 		return "", fmt.Errorf("book the visit that begins soon: %w", err)
 	}
 	return words(at), nil
+}
+
+// next is the first start after the moment that the first visitor and inmate could have today or tomorrow; zero when none.
+func (h *house) next(ctx context.Context, p People, after time.Time) (time.Time, error) {
+	var first time.Time
+	err := h.db.View(ctx, func(tx *store.Tx) error {
+		c, found, err := h.people.ContactOf(tx, p.Visitors[0].ID, p.Inmates[0].ID)
+		if err != nil || !found {
+			return err
+		}
+		today := h.localDay(0)
+		places, err := h.visits.Starts(tx, p.actor(access.Clerk), visits.Request{Contact: c.ID, Class: visits.Social, Minutes: 15},
+			today.Format(time.DateOnly), today.AddDate(0, 0, 1).Format(time.DateOnly))
+		for _, place := range places {
+			if place.Starts.After(after) && (first.IsZero() || place.Starts.Before(first)) {
+				first = place.Starts
+			}
+		}
+		return err
+	})
+	return first, err
 }
