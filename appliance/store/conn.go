@@ -18,7 +18,11 @@ const (
 	applicationID = 0x534C5950 // "SLYP", so that a stranger's database is recognised
 	minLibrary    = 3_051_003  // before it, resetting the write-ahead log could lose a commit
 	maxStatements = 512        // prepared statements kept for each connection
-	writerCache   = "-65536"   // KiB: a page that left the cache while its group is open is written twice
+	// checkpointPages is how long the log grows before a commit folds it into the file, 32 MiB. A group of bookings writes
+	// nearly the 1000 pages that SQLite allows by itself, and would wait for two more fsyncs and for pages that the next
+	// group writes again.
+	checkpointPages = 8000
+	writerCache     = "-65536" // KiB: a page that left the cache while its group is open is written twice
 )
 
 // conn is one SQLite connection with its prepared statements. One goroutine uses it at a time.
@@ -67,10 +71,18 @@ func peek(path string) error {
 
 // Settings belong into the address, so that no connection ever works without them.
 func openWriter(path string) (*conn, error) {
-	return dial(path, url.Values{
+	c, err := dial(path, url.Values{
 		"mode": {"rw"}, "_mutex": {"no"}, "_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"FULL"},
 		"_foreign_keys": {"on"}, "_busy_timeout": {"5000"}, "_cache_size": {writerCache},
 	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.script(fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages)); err != nil {
+		_ = c.close()
+		return nil, refuseFile(path, err)
+	}
+	return c, nil
 }
 
 func openReader(path string) (*conn, error) {
@@ -251,7 +263,7 @@ func (c *conn) text(query string) (t string, err error) {
 type pragmas map[string]any
 
 func writerPragmas() pragmas {
-	return pragmas{"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "temp_store": 2, "application_id": applicationID}
+	return pragmas{"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "temp_store": 2, "wal_autocheckpoint": checkpointPages, "application_id": applicationID}
 }
 
 // check reads settings back: the driver's own defaults are weaker, and a setting that SQLite does not take is not an

@@ -25,7 +25,7 @@ type load struct {
 func loads() []load {
 	wide := shape{pairs: 64, kiosks: 4, capacity: 4}
 	return []load{
-		{name: "free times, 64 callers", shape: wide, callers: 64, each: 16, bar: 5},
+		{name: "free times, 64 callers", shape: wide, callers: 64, each: 24, bar: 5},
 		{name: "free times, 1 caller", shape: wide, callers: 1, each: 256, bar: 0.7},
 		{name: "storm, 200 callers, 4 times of 20 places", shape: shape{pairs: 200, kiosks: 20, capacity: 20}, callers: 200, each: 4, storm: 4},
 	}

@@ -42,7 +42,7 @@ func openPlain(s *site, naive bool) (*plain, error) {
 	}
 	if !naive {
 		db.SetMaxOpenConns(1)
-		if _, err := db.Exec("PRAGMA temp_store = MEMORY"); err != nil {
+		if _, err := db.Exec("PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8000"); err != nil {
 			return nil, err
 		}
 	}
