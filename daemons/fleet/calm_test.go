@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"sallyport/appliance/reel/reeltest"
+	"sallyport/appliance/sfu/sfutest"
+	"sallyport/appliance/signaling/signaltest"
 	"sallyport/appliance/store"
 )
 
@@ -20,6 +22,8 @@ type calm struct {
 	link    string   // of the newcomer's mail, expired
 	contact string
 	visit   string
+
+	recording string
 }
 
 // TestCalmHouse is one whole visit, from the form to the recording and the centre, and what is refused on the way.
@@ -53,6 +57,7 @@ func TestCalmHouse(t *testing.T) {
 		{"order of the centre", c.centreCancels},
 		{"call", c.holdCall},
 		{"centre", c.centreHolds},
+		{"operator", c.operator},
 	} {
 		if !t.Run(step.name, step.do) {
 			t.FailNow() // the later steps need this one
@@ -102,6 +107,7 @@ func (c *calm) toVisit(t *testing.T) {
 	if len(days) != 1 || days[0]["bookable"] != true {
 		t.Errorf("the starts of today are %v", days)
 	}
+	c.start = upcoming(c.start)
 	v := c.self.book(t, c.contact, c.start, 5, "suggest")
 	c.visit = str(v, "id")
 	if v["label"] != "invited" || v["may_join"] != false {
@@ -143,6 +149,7 @@ func (c *calm) holdCall(t *testing.T) {
 	}
 	v.flows(t)
 	i.flows(t)
+	t.Run("monitor", func(t *testing.T) { c.watch(t, v) })
 	t.Run("pause and check", func(t *testing.T) { c.pauseAndCheck(t, v, i) })
 	want := "time_up"
 	if !all() {
@@ -161,7 +168,33 @@ func (c *calm) holdCall(t *testing.T) {
 	state := map[string]string{"time_up": "completed", "staff_error": "terminated"}[want]
 	eventually(t, 20*time.Second, "the outcome", func() bool { return c.self.state(t, c.visit) == state })
 	c.self.refused(t, 409, "call_over", "POST", "visits/"+c.visit+"/join", map[string]any{"fingerprint": v.fp})
-	c.plays(t, c.visit, "whole")
+	facts := c.plays(t, c.visit, "whole")
+	summary, _ := facts["summary"].(map[string]any)
+	c.recording = str(summary, "id")
+	if n := marks(facts); n["live"] != 1 || n["pause"] != 1 || n["resume"] != 1 || n["moved"] != 1 {
+		t.Errorf("the recording has the marks %v", n)
+	}
+}
+
+// watch has staff see and hear both sides without being seen.
+func (c *calm) watch(t *testing.T, v *seat) {
+	m := c.worker(t, "monitor")
+	cert, print := sfutest.Certificate(t)
+	ticket := m.do(t, 200, "POST", "calls/"+v.call+"/monitor", map[string]any{"fingerprint": print, "purpose": "duty"})
+	eye := signaltest.Dial(t, str(ticket, "signaling"), m.base)
+	w := eye.Ask(t, map[string]any{"t": "join", "grant": ticket["grant"], "app": "staff", "version": "fleet"})
+	if w["kind"] != "monitor" || w["down"] != 2.0 {
+		t.Fatalf("the monitor joins: %v", w)
+	}
+	peer := sfutest.NewPeer(t, cert, false, 2, 'm')
+	a := eye.Ask(t, map[string]any{"t": "offer", "sdp": peer.Offer()})
+	peer.Take(str(a, "sdp"))
+	for _, mid := range []string{"0", "1", "2", "3"} {
+		eventually(t, 20*time.Second, "media line "+mid+" of the monitor", func() bool { return len(peer.Seen(mid)) > 20 })
+	}
+	if seats, _ := v.Last("roster")["seats"].([]any); len(seats) != 1 {
+		t.Errorf("the visitor sees %v, which is more than the inmate", seats)
+	}
 }
 
 func (c *calm) pauseAndCheck(t *testing.T, v, i *seat) {

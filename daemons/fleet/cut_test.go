@@ -18,7 +18,7 @@ func TestCutHouse(t *testing.T) {
 	h.stop(t)
 	start := h.startIn(t, 25*time.Second)
 	h.start(t)
-	h.record(t, h.site(t)) // replication works before the cut
+	h.record(t, time.Minute, h.site(t)) // replication works before the cut
 	w.set(true)
 	eventually(t, 30*time.Second, "staff to see that the centre is away", func() bool { return h.syncCard(t)["state"] != "live" })
 	film := reeltest.Sample(t, 4)
@@ -36,7 +36,7 @@ func TestCutHouse(t *testing.T) {
 			t.Errorf("replication is shown as %v", card)
 		}
 		w.set(false)
-		h.recordIn(t, v.visit, "TERMINATED")
+		h.record(t, offline, v.visit, "terminated")
 		eventually(t, 30*time.Second, "staff to see that all has arrived", func() bool {
 			card := h.syncCard(t)
 			return card["state"] == "live" && card["waiting"] == 0.0

@@ -13,7 +13,7 @@ import (
 )
 
 // liveWithin bounds the wait for the start of a call.
-const liveWithin = 4 * time.Minute
+const liveWithin = 7 * time.Minute
 
 // seat is one party of a call: a page with its connections.
 type seat struct {

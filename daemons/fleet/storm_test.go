@@ -51,7 +51,7 @@ func TestStormyHouse(t *testing.T) {
 func (h *house) meet(t *testing.T, v seed.Visitor, i seed.Inmate, start time.Time, film []reeltest.Frame) (outside, inside *seat) {
 	t.Helper()
 	a, b := h.visitor(t, v), h.inmate(t, i)
-	visit := str(a.book(t, a.contact(t, i), start, 5, "suggest"), "id")
+	visit := str(a.book(t, a.contact(t, i), upcoming(start), 5, "suggest"), "id")
 	b.accept(t, visit)
 	return a.take(t, visit, film), b.take(t, visit, film)
 }
