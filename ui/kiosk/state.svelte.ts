@@ -7,6 +7,7 @@ import { standAt } from '../shared/i18n/errors.ts';
 import { i18n, type Lang } from '../shared/i18n/index.svelte.ts';
 import { date, time } from '../shared/lib/time.ts';
 import { Resource } from '../shared/ui/resource.svelte.ts';
+import { toast } from '../shared/ui/toast.svelte.ts';
 import { Answers } from './answers.svelte.ts';
 import { w } from './words.ts';
 
@@ -93,6 +94,7 @@ class Kiosk {
     this.unlisten?.();
     this.unlisten = undefined;
     if (!session) return;
+    toast.clear();
     void this.home.load();
     this.unlisten = listen('/api/kiosk/events', {
       change: () => this.changed(),
