@@ -195,7 +195,8 @@ func (vs *Visits) count(tx *store.Tx, f *Facts, except ident.Visit) error {
 	monday := day.AddDate(0, 0, -(int(day.Weekday())+6)%7)
 	err = tx.Row(`SELECT coalesce(sum(visitor = ? AND date = ?), 0), coalesce(sum(date = ?), 0), count(*) FROM visits
 		WHERE inmate = ? AND date BETWEEN ? AND ? AND id <> ? AND class NOT IN ('official', 'privileged')
-			AND state NOT IN ('declined', 'expired', 'withdrawn', 'rejected', 'auto_rejected', 'cancelled')`,
+			AND state <> 'declined' AND state <> 'expired' AND state <> 'withdrawn' AND state <> 'rejected'
+			AND state <> 'auto_rejected' AND state <> 'cancelled'`,
 		string(f.Main.ID), f.Date, f.Date, string(f.Inmate.ID), monday.Format(time.DateOnly), monday.AddDate(0, 0, 6).Format(time.DateOnly), string(except)).
 		Scan(&f.PairDay, &f.InmateDay, &f.InmateWeek)
 	if err != nil {

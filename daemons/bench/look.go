@@ -52,7 +52,8 @@ func (b *booking) before() []query {
 		{
 			`SELECT coalesce(sum(visitor = ? AND date = ?), 0), coalesce(sum(date = ?), 0), count(*) FROM visits
 			WHERE inmate = ? AND date BETWEEN ? AND ? AND id <> ? AND class NOT IN ('official', 'privileged')
-				AND state NOT IN ('declined', 'expired', 'withdrawn', 'rejected', 'auto_rejected', 'cancelled')`,
+				AND state <> 'declined' AND state <> 'expired' AND state <> 'withdrawn' AND state <> 'rejected'
+			AND state <> 'auto_rejected' AND state <> 'cancelled'`,
 			[]any{b.visitor, b.date, b.date, b.inmate, b.monday, b.sunday, ""},
 		},
 		{`SELECT coalesce(sum(calls), 0), coalesce(sum(minutes), 0) FROM entitlement WHERE inmate = ? AND period = ?`, []any{b.inmate, period}},
