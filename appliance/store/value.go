@@ -29,6 +29,11 @@ func value(a any) (driver.Value, error) {
 		}
 		return Ms(*v), nil
 	}
+	if s := reflect.ValueOf(a); s.Kind() == reflect.String { // an id
+		if _, own := a.(driver.Valuer); !own {
+			return s.String(), nil
+		}
+	}
 	v, err := driver.DefaultParameterConverter.ConvertValue(a)
 	if t, ok := v.(time.Time); ok {
 		return Ms(t), nil
