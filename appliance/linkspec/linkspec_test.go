@@ -12,9 +12,21 @@ import (
 // A body whose field has no name of its own on the wire changes when somebody renames it in Go.
 func TestEveryFieldIsNamedOnTheWire(t *testing.T) {
 	for _, v := range []any{
-		linkspec.Keys{}, linkspec.Spec{}, linkspec.Command{}, linkspec.Event{}, linkspec.Events{}, linkspec.Ack{}, linkspec.EndedData{},
-		linkspec.PausedData{}, linkspec.RecordingData{}, linkspec.Status{}, linkspec.SyncState{}, linkspec.SyncBatch{}, linkspec.SyncApply{},
-		linkspec.SyncRelist{}, linkspec.SyncReport{},
+		linkspec.Keys{},
+		linkspec.Spec{},
+		linkspec.Command{},
+		linkspec.Event{},
+		linkspec.Events{},
+		linkspec.Ack{},
+		linkspec.EndedData{},
+		linkspec.PausedData{},
+		linkspec.RecordingData{},
+		linkspec.Status{},
+		linkspec.SyncState{},
+		linkspec.SyncBatch{},
+		linkspec.SyncApply{},
+		linkspec.SyncRelist{},
+		linkspec.SyncReport{},
 	} {
 		typ := reflect.TypeOf(v)
 		for i := range typ.NumField() {

@@ -14,7 +14,6 @@ type Social struct {
 	*core
 	recorders Recorders
 	recorder  Recorder // nil until armed; under core.mu
-	arming    bool
 	retryAt   time.Duration
 	watching  map[*Watching]struct{} // under core.mu
 	nudge     chan struct{}          // the recorder may be wanted

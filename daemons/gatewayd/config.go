@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -9,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"crypto/ed25519"
 
 	"sallyport/appliance/ident"
 	"sallyport/appliance/linkspec"
