@@ -13,7 +13,7 @@ const gone State = "gone"
 // move is one line of the life of a visit (rules.md, 3.4). The event is also the audit action.
 type move struct {
 	event string
-	from  State // "" is nothing yet
+	from  State    // "" is nothing yet
 	to    [2]State // "" fills it up
 	by    [5]ident.ActorKind
 }
