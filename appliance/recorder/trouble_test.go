@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -130,10 +131,16 @@ func TestArmFailsWithoutKeyOrDisk(t *testing.T) {
 // stuck is a clock that holds the writing goroutine up, as a disk that stands still does: only it asks for the wall clock.
 type stuck struct {
 	*clock.Fake
-	gate sync.RWMutex
+	gate  sync.RWMutex
+	stuck atomic.Bool
 }
 
 func (s *stuck) Now() time.Time {
+	if !s.gate.TryRLock() {
+		s.stuck.Store(true)
+	} else {
+		s.gate.RUnlock()
+	}
 	s.gate.RLock()
 	defer s.gate.RUnlock()
 	return s.Fake.Now()
@@ -165,7 +172,15 @@ func TestADiskThatStandsStill(t *testing.T) {
 					c.Advance(20 * time.Millisecond)
 				}
 			}
-			talk(tt.still)
+			// The writer takes what lies in the ring and then stands still with it: only afterwards the ring fills.
+			const first = 1200 * time.Millisecond
+			talk(first)
+			for deadline := time.Now().Add(20 * time.Second); !c.stuck.Load(); runtime.Gosched() {
+				if time.Now().After(deadline) {
+					t.Fatal("the writer never stood still")
+				}
+			}
+			talk(tt.still - first)
 			c.gate.Unlock()
 			if tt.failed {
 				if err := <-rec.Failed(); fault.CodeOf(err) != "recorder_slow" {
