@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"syscall"
@@ -12,7 +13,7 @@ import (
 // port is one address of the evaluation and the flag that moves it.
 type port struct {
 	name    string // of the flag
-	network string // tcp, udp
+	network string // tcp, udp, both
 	number  *int
 	what    string
 }
@@ -32,7 +33,7 @@ func (p *ports) flags(fs *flag.FlagSet) []port {
 		{"setup-port", "tcp", &p.setup, "set-up and health"},
 		{"signaling-port", "tcp", &p.signaling, "signaling of calls"},
 		{"media-port", "udp", &p.media, "media of calls"},
-		{"turn-port", "udp", &p.turn, "the relay"},
+		{"turn-port", "both", &p.turn, "the relay"},
 		{"mailbox-port", "tcp", &p.mailbox, "the mailbox page"},
 		{"smtp-port", "tcp", &p.smtp, "the mail server"},
 		{"etcd-port", "tcp", &p.etcd, "the central etcd"},
@@ -61,44 +62,49 @@ func check(list []port) error {
 
 func free(network string, number int) error {
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(number))
-	if network == "udp" {
+	if network != "tcp" {
 		c, err := net.ListenPacket("udp4", addr)
 		if err != nil {
 			return err
 		}
-		return c.Close()
-	}
-	l, err := net.Listen("tcp4", addr)
-	if err != nil {
-		return err
-	}
-	return l.Close()
-}
-
-// choose gives every port a free number, for tests that run beside other copies.
-func choose(list []port) error {
-	var open []interface{ Close() error }
-	defer func() {
-		for _, c := range open {
-			_ = c.Close() // it only held the number
+		if err := c.Close(); err != nil {
+			return err
 		}
-	}()
-	for _, p := range list {
-		if p.network == "udp" {
-			c, err := net.ListenPacket("udp4", "127.0.0.1:0")
-			if err != nil {
-				return err
-			}
-			open = append(open, c)
-			*p.number = c.LocalAddr().(*net.UDPAddr).Port
-			continue
-		}
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+	}
+	if network != "udp" {
+		l, err := net.Listen("tcp4", addr)
 		if err != nil {
 			return err
 		}
-		open = append(open, l)
-		*p.number = l.Addr().(*net.TCPAddr).Port
+		return l.Close()
+	}
+	return nil
+}
+
+// Chosen ports lie below the range from which the kernel takes the ports of outgoing connections, so that none of those
+// can sit on one between the choice and the daemon's start.
+const (
+	lowestChosen  = 20_000
+	highestChosen = 32_000
+	tries         = 1_000
+)
+
+// choose gives every port a free number, for tests that run beside other copies.
+func choose(list []port) error {
+	taken := map[int]bool{}
+	for _, p := range list {
+		found := false
+		for range tries {
+			n := lowestChosen + rand.IntN(highestChosen-lowestChosen)
+			if taken[n] || free("both", n) != nil {
+				continue
+			}
+			*p.number, taken[n], found = n, true, true
+			break
+		}
+		if !found {
+			return fmt.Errorf("no free port for %s between %d and %d", p.what, lowestChosen, highestChosen)
+		}
 	}
 	return nil
 }

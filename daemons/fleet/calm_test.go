@@ -138,6 +138,9 @@ func (c *calm) holdCall(t *testing.T) {
 			return s["phase"] == "live" || s["phase"] == "open" && s["says"] == "call.waitStart"
 		})
 	}
+	// Only a recorder that is at work can mark that the seat moves.
+	desk := c.worker(t, "monitor")
+	eventually(t, 20*time.Second, "the recorder", func() bool { return recorderOf(desk.do(t, 200, "GET", "live", nil), v.call) == "recording" })
 	older := v.Client
 	v.join(t) // the same person on another device
 	older.Wait(t, "to be told that it is elsewhere", func() bool { return older.Last("problem")["code"] == "elsewhere" })
@@ -174,6 +177,17 @@ func (c *calm) holdCall(t *testing.T) {
 	if n := marks(facts); n["live"] != 1 || n["pause"] != 1 || n["resume"] != 1 || n["moved"] != 1 {
 		t.Errorf("the recording has the marks %v", n)
 	}
+}
+
+// recorderOf is the state of a call's recorder on the wall.
+func recorderOf(wall map[string]any, call string) string {
+	all, _ := wall["calls"].([]any)
+	for _, one := range all {
+		if c, _ := one.(map[string]any); str(c, "call") == call {
+			return str(c, "recorder")
+		}
+	}
+	return ""
 }
 
 // watch has staff see and hear both sides without being seen.
