@@ -67,9 +67,6 @@ func child(path string) {
 }
 
 func TestKilledProcessLosesNothingAcknowledged(t *testing.T) {
-	if testing.Short() {
-		t.Skip("kills processes")
-	}
 	for round := range 3 {
 		path := filepath.Join(t.TempDir(), "killed.db")
 		cmd := exec.Command(os.Args[0])
