@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help run build ui gen check test test-go race test-ui fleet e2e fuzz bench lint install clean
+.PHONY: help run build ui gen check test test-go race test-ui fleet e2e fuzz bench lint image install clean
 
 export GOTOOLCHAIN := local
 BIN    := build/bin
@@ -76,6 +76,9 @@ bench: ## ratios against yardsticks, interleaved rounds, medians
 
 lint: ## golangci-lint and the slow linters
 	go -C .ci/lint tool golangci-lint run --config ../../.golangci.yml ../../...
+
+image: ## the disk image, into build/image/out; root, Debian 12: IMAGE_VERSION=1.0.0, IMAGE_KERNEL=cloud, more in images/build
+	@images/build
 
 clean: ## removes what these targets built
 	rm -rf build ui/node_modules
