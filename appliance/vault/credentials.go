@@ -53,19 +53,37 @@ func CreateCredentials(dir string, names ...string) (*Credentials, error) {
 		if _, err := os.Stat(path); err == nil {
 			continue
 		}
-		text := base64.StdEncoding.EncodeToString(randomKey())
-		if name == IntakeIdentity {
-			id, err := age.GenerateX25519Identity()
-			if err != nil {
-				return nil, fmt.Errorf("make credentials: %w", err)
-			}
-			text = id.String()
+		text, err := NewCredential(name)
+		if err != nil {
+			return nil, err
 		}
-		if err := writeFile(path, []byte(text+"\n")); err != nil {
+		if err := writeFile(path, text); err != nil {
 			return nil, fmt.Errorf("make credential %s: %w", name, err)
 		}
 	}
 	return OpenCredentials(dir), nil
+}
+
+// NewCredential returns the text of a new key file of this name.
+func NewCredential(name string) ([]byte, error) {
+	if name != IntakeIdentity {
+		return []byte(base64.StdEncoding.EncodeToString(randomKey()) + "\n"), nil
+	}
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		return nil, fmt.Errorf("make credential %s: %w", name, err)
+	}
+	return []byte(id.String() + "\n"), nil
+}
+
+// Check returns Invalid when a key file is missing or does not hold what its name promises.
+func (c *Credentials) Check(name string) error {
+	if name == IntakeIdentity {
+		_, err := c.Identity(name)
+		return err
+	}
+	_, err := c.Key(name)
+	return err
 }
 
 // Key returns the 32 bytes of a key file. It returns Invalid, with what to do, when it is missing or not a key.
