@@ -111,10 +111,11 @@ func refuse(folder, path string) string {
 	target, _, _ := strings.Cut(to, "/")
 	switch {
 	case top != "daemons":
-		if room, ok := roomOf(to); ok && floors[room] == 0 {
+		// provisioning makes the box ready: it has packages of its own, writes secrets and seals, and asks over the link.
+		if at, known := floors[strings.TrimPrefix(to, "appliance/")]; known && at <= 1 && to != "appliance/store" || target == top {
 			return ""
 		}
-		return top + " carries data for the daemons and sees the foundation only"
+		return top + " sees itself and the two lowest floors, never the database"
 	case target == "daemons" && !strings.HasPrefix(to+"/", strings.Join(strings.SplitN(folder, "/", 3)[:2], "/")+"/"):
 		return "daemons are separate programs; they speak the link"
 	}
