@@ -41,6 +41,7 @@ type cli struct {
 	Media     mediaCmd     `cmd:"" help:"Stop calls, or lift a stop."`
 	Roster    rosterCmd    `cmd:"" help:"Hand in a roster file."`
 	Central   centralCmd   `cmd:"" help:"At the central site: what it holds, orders to sites, fences."`
+	Update    updateCmd    `cmd:"" help:"Take a new version, see which ones are there, and make updates."`
 }
 
 // tool is what commands work with.
