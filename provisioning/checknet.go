@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// network checks addresses, networks, pools and names of all zones together.
+// netChecker checks addresses, networks, pools and names of all zones together.
 type netChecker struct {
 	*checker
 	nets  []zoneNet
@@ -29,7 +29,8 @@ func (c *checker) network() {
 	if z.Tablet != nil {
 		n.inmates("zone.tablet", z.Tablet)
 	}
-	n.fixed("zone.staff", z.Staff.Address, z.Staff.Gateway, "")
+	v4 := n.fixed("zone.staff", z.Staff.Address, z.Staff.Gateway, "")
+	n.callsUseIPv4("zone.staff.address", v4, "at least one IPv4 address")
 	n.from("zone.staff.from", z.Staff.From, false)
 	n.name("zone.staff.name", z.Staff.Name)
 	n.fixed("zone.management", z.Management.Address, z.Management.Gateway, "dhcp")
@@ -41,17 +42,27 @@ func (c *checker) network() {
 
 func (n *netChecker) internet(z Internet) {
 	v4 := n.fixed("zone.internet", z.Address, z.Gateway, "dhcp")
-	n.ask("zone.internet.address", func() {
-		if !v4 && len(z.Address) > 0 {
-			n.say("zone.internet.address", "write \"dhcp\" or at least one IPv4 address: calls use IPv4")
-		}
-	})
+	n.callsUseIPv4("zone.internet.address", v4, "\"dhcp\" or at least one IPv4 address")
 	n.name("zone.internet.site_name", z.SiteName)
 	n.name("zone.internet.media_name", z.MediaName)
 	n.name("zone.internet.turn_name", z.TURNName)
 	n.ask("zone.internet.public_address", func() {
 		if a, err := netip.ParseAddr(z.PublicAddress); z.PublicAddress != "" && (err != nil || !a.Is4() || a.IsUnspecified()) {
 			n.say("zone.internet.public_address", "write one IPv4 address, or \"\" when no NAT is in front")
+		}
+	})
+}
+
+// callsUseIPv4 refuses a zone of calls that has IPv6 only. One address that is wrong is said first.
+func (n *netChecker) callsUseIPv4(key string, v4 bool, write string) {
+	for k := range n.wrong {
+		if strings.HasPrefix(k, key) {
+			return
+		}
+	}
+	n.ask(key, func() {
+		if !v4 {
+			n.say(key, "write %s: calls use IPv4", write)
 		}
 	})
 }
