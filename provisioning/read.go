@@ -84,7 +84,8 @@ func (r *reader) has(key string) bool { return r.given[key] }
 // table fills a struct from a table. Unknown keys are problems: a misspelt rule must not be silently without effect.
 func (r *reader) table(into reflect.Value, tree map[string]any, path string) {
 	fields := fieldsOf(into)
-	for key, value := range tree {
+	for _, key := range sortedKeys(tree) {
+		value := tree[key]
 		full := join(path, key)
 		if field, ok := fields[key]; ok {
 			r.given[full] = true
@@ -221,10 +222,10 @@ func (r *reader) named(into reflect.Value, value any, key string) {
 		return
 	}
 	all := reflect.MakeMap(into.Type())
-	for name, v := range tables {
+	for _, name := range sortedKeys(tables) {
 		one := reflect.New(into.Type().Elem()).Elem()
 		r.given[join(key, name)] = true
-		r.value(one, v, join(key, name))
+		r.value(one, tables[name], join(key, name))
 		all.SetMapIndex(reflect.ValueOf(name), one)
 	}
 	into.Set(all)
