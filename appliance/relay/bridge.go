@@ -48,13 +48,12 @@ type bridge struct {
 }
 
 func (s *Server) bridge() (net.PacketConn, net.Addr, error) {
-	peer := net.UDPAddrFromAddrPort(s.cfg.Peer)
-	udp, err := net.DialUDP("udp4", nil, peer)
+	udp, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(s.cfg.Media))
 	if err != nil {
 		return nil, nil, fault.New("relay.bridge", fault.Unavailable, "There is no socket for another relay.").Because(err)
 	}
 	b := &bridge{
-		s: s, udp: udp, peer: peer,
+		s: s, udp: udp, peer: net.UDPAddrFromAddrPort(s.cfg.Peer),
 		up: rate.NewLimiter(bytesPerSecond, burst), down: rate.NewLimiter(bytesPerSecond, burst),
 	}
 	b.last.Store(int64(s.cfg.Clock.Boot()))
@@ -112,7 +111,7 @@ func (b *bridge) ReadFrom(p []byte) (int, net.Addr, error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		if netip.AddrPortFrom(from.Addr().Unmap(), from.Port()) == b.s.cfg.Peer && b.admits(b.down, n) {
+		if netip.AddrPortFrom(from.Addr().Unmap(), from.Port()) == b.s.cfg.Media && b.admits(b.down, n) {
 			return n, b.peer, nil
 		}
 	}

@@ -43,6 +43,8 @@ const (
 type Config struct {
 	// Peer is the only address that is relayed to and from: the media port as clients are told it.
 	Peer netip.AddrPort
+	// Media is where that port is on this machine: Peer itself, unless a port forwarding is between them and clients.
+	Media netip.AddrPort
 	// Relayed is the address that clients are told for their allocations. No socket is there.
 	Relayed netip.Addr
 	// Doors are the doors whose clients come to these listeners.
@@ -64,9 +66,9 @@ func (c Config) check() error {
 		return fault.Newf("relay.New", fault.Invalid, "The relay needs %s.", what).WithCode("relay_config")
 	}
 	switch {
-	case !c.Peer.IsValid() || c.Peer.Port() == 0 || c.Peer.Addr().IsUnspecified():
+	case !whole(c.Peer) || !whole(c.Media):
 		return bad("the address and port of the media socket")
-	case !c.Peer.Addr().Unmap().Is4() || !c.Relayed.Unmap().Is4():
+	case !c.Peer.Addr().Unmap().Is4() || !c.Media.Addr().Unmap().Is4() || !c.Relayed.Unmap().Is4():
 		return bad("IPv4 addresses") // pion allocates IPv4 only; an IPv6 client reaches the listener and that suffices
 	case len(c.Doors) == 0:
 		return bad("a door")
@@ -77,6 +79,8 @@ func (c Config) check() error {
 	}
 	return nil
 }
+
+func whole(a netip.AddrPort) bool { return a.IsValid() && a.Port() != 0 && !a.Addr().IsUnspecified() }
 
 // Server is a relay. It relays nothing before [Server.Serve].
 type Server struct {
@@ -107,6 +111,7 @@ func New(cfg Config, packets []net.PacketConn, streams []net.Listener) (*Server,
 		return nil, fault.New("relay.New", fault.Invalid, "The relay needs a listener.").WithCode("relay_config")
 	}
 	cfg.Peer = netip.AddrPortFrom(cfg.Peer.Addr().Unmap(), cfg.Peer.Port())
+	cfg.Media = netip.AddrPortFrom(cfg.Media.Addr().Unmap(), cfg.Media.Port())
 	cfg.Relayed = cfg.Relayed.Unmap()
 	return &Server{
 		cfg: cfg, packets: packets, streams: streams, bridges: map[uint16]*bridge{}, next: firstPort, refused: map[string]int64{},

@@ -54,7 +54,7 @@ type rig struct {
 	refused atomic.Int64
 }
 
-func newRig(t *testing.T, clk clock.Clock) *rig {
+func newRig(t *testing.T, clk clock.Clock, change ...func(*relay.Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, call: ident.New[ident.Call](), addr: map[string]string{}, out: map[ident.Seat]bool{}}
 	r.secret = linkspec.TURNSecret{KID: "t1", Secret: []byte("0123456789abcdef0123456789abcdef")}
@@ -71,8 +71,8 @@ func newRig(t *testing.T, clk clock.Clock) *rig {
 	}
 	overTLS := tls.NewListener(inner, &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MinVersion: tls.VersionTLS12})
 	r.addr[udp], r.addr[tcp], r.addr[secure] = packet.LocalAddr().String(), plain.Addr().String(), inner.Addr().String()
-	r.server, err = relay.New(relay.Config{
-		Peer: r.peer(), Relayed: netip.MustParseAddr("203.0.113.9"), Doors: []string{"visitor"}, Seats: 8,
+	cfg := relay.Config{
+		Peer: r.peer(), Media: r.peer(), Relayed: netip.MustParseAddr("203.0.113.9"), Doors: []string{"visitor"}, Seats: 8,
 		Secrets: func() []linkspec.TURNSecret { return []linkspec.TURNSecret{r.secret} },
 		In: func(call ident.Call, seat ident.Seat, door string) bool {
 			r.mu.Lock()
@@ -81,7 +81,11 @@ func newRig(t *testing.T, clk clock.Clock) *rig {
 		},
 		Refused: func(ident.Call, ident.Seat, string) { r.refused.Add(1) },
 		Clock:   clk,
-	}, []net.PacketConn{packet}, []net.Listener{plain, overTLS})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	r.server, err = relay.New(cfg, []net.PacketConn{packet}, []net.Listener{plain, overTLS})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +416,7 @@ func drained(t *testing.T, c net.PacketConn) {
 
 func TestNewRefusesMissingChecks(t *testing.T) {
 	good := relay.Config{
-		Peer: netip.MustParseAddrPort("127.0.0.1:50000"), Relayed: netip.MustParseAddr("127.0.0.1"), Doors: []string{"visitor"}, Seats: 1,
+		Peer: netip.MustParseAddrPort("127.0.0.1:50000"), Media: netip.MustParseAddrPort("127.0.0.1:50000"), Relayed: netip.MustParseAddr("127.0.0.1"), Doors: []string{"visitor"}, Seats: 1,
 		Secrets: func() []linkspec.TURNSecret { return nil }, In: func(ident.Call, ident.Seat, string) bool { return false },
 		Refused: func(ident.Call, ident.Seat, string) {}, Clock: clock.Real{},
 	}
