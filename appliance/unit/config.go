@@ -2,6 +2,7 @@ package unit
 
 import (
 	"errors"
+	"flag"
 	"io/fs"
 	"os"
 	"strings"
@@ -10,6 +11,25 @@ import (
 
 	"sallyport/appliance/fault"
 )
+
+// Configure reads a daemon's command line and, over the defaults that are in cfg, its configuration: "--config FILE"
+// names another file than path, and "--check" only says whether it is right. It returns false when there is nothing to
+// serve: after a check, which ends with [Stopped] or [Misconfigured], and with an error.
+func (e *Env) Configure(path string, cfg any) (serve bool, err error) {
+	flags := flag.NewFlagSet(e.Name, flag.ContinueOnError)
+	file := flags.String("config", path, "the configuration")
+	check := flags.Bool("check", false, "read the configuration, say what is wrong with it, and end")
+	if err := flags.Parse(e.Args); err != nil {
+		return false, fault.New("unit.Configure", fault.Invalid, "The command line is not correct.").WithCode("config.flags").Because(err)
+	}
+	if flags.NArg() > 0 {
+		return false, fault.Newf("unit.Configure", fault.Invalid, "The command line has %q, which means nothing.", flags.Arg(0)).WithCode("config.flags")
+	}
+	if err := Config(*file, cfg); err != nil {
+		return false, err
+	}
+	return !*check, nil
+}
 
 // Config reads a TOML file over the defaults that are in cfg. A key that cfg does not have is an error, so that a
 // misspelled rule is not silently without effect; then cfg's own Validate() error is asked, if it has one. Errors name

@@ -29,10 +29,11 @@ type Env struct {
 
 	notify func(state string) // to systemd
 
-	mu     sync.Mutex // guards the rest
-	given  map[string][]net.Listener
-	read   bool // systemd's sockets are in given
-	probes map[string]func(context.Context) error
+	mu      sync.Mutex // guards the rest
+	given   map[string][]net.Listener
+	packets map[string][]net.PacketConn
+	read    bool // systemd's sockets are in given and packets
+	probes  map[string]func(context.Context) error
 }
 
 // NewEnv returns the surroundings of a daemon as the process has them.
@@ -44,7 +45,7 @@ func NewEnv(name string, args []string, log *slog.Logger) *Env {
 				log.Warn("systemd does not listen", "op", "unit.notify", "err", err)
 			}
 		},
-		given: map[string][]net.Listener{}, probes: map[string]func(context.Context) error{},
+		given: map[string][]net.Listener{}, packets: map[string][]net.PacketConn{}, probes: map[string]func(context.Context) error{},
 	}
 }
 
@@ -55,11 +56,18 @@ func (e *Env) Give(name string, ln net.Listener) {
 	e.given[name] = append(e.given[name], ln)
 }
 
+// GivePacket is [Env.Give] for a socket of datagrams.
+func (e *Env) GivePacket(name string, pc net.PacketConn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.packets[name] = append(e.packets[name], pc)
+}
+
 // Listener returns the socket of this name that was handed over, or listens on fallback: "host:port" or "unix:/path". By
 // convention name is the section of the configuration that has the address as "listen". It returns Unavailable, naming
 // address and setting, when another program has it, and Invalid when it is no address.
 func (e *Env) Listener(name, fallback string) (net.Listener, error) {
-	if ln, err := e.take(name); ln != nil || err != nil {
+	if ln, err := e.Given(name); ln != nil || err != nil {
 		return ln, err
 	}
 	network, addr := "tcp", fallback
@@ -82,8 +90,12 @@ func (e *Env) Listener(name, fallback string) (net.Listener, error) {
 	return ln, nil
 }
 
-// PacketConn is [Env.Listener] for UDP, on "host:port". Sockets for media are never handed over: their owner sets them up.
+// PacketConn is [Env.Listener] for UDP, on "host:port". A media socket is never handed over, because only sockets of one
+// user may share a port: its name is in no socket unit.
 func (e *Env) PacketConn(name, addr string) (net.PacketConn, error) {
+	if pc, err := e.GivenPacket(name); pc != nil || err != nil {
+		return pc, err
+	}
 	pc, err := net.ListenPacket("udp", addr)
 	if err != nil {
 		return nil, e.refuseAddress(name, addr, err)
@@ -91,24 +103,55 @@ func (e *Env) PacketConn(name, addr string) (net.PacketConn, error) {
 	return pc, nil
 }
 
-func (e *Env) take(name string) (net.Listener, error) {
+// GivenPacket returns the socket of datagrams of this name that was handed over, nil when there is none.
+func (e *Env) GivenPacket(name string) (net.PacketConn, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.read {
-		e.read = true
-		byName, err := activation.ListenersWithNames()
-		if err != nil {
-			return nil, fmt.Errorf("take systemd's sockets: %w", err)
-		}
-		for n, all := range byName {
-			e.given[n] = append(e.given[n], all...)
-		}
+	if err := e.inherit(); err != nil {
+		return nil, err
+	}
+	if all := e.packets[name]; len(all) > 0 {
+		e.packets[name] = all[1:]
+		return all[0], nil
+	}
+	return nil, nil
+}
+
+// Given returns the listener of this name that was handed over, nil when there is none.
+func (e *Env) Given(name string) (net.Listener, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.inherit(); err != nil {
+		return nil, err
 	}
 	if all := e.given[name]; len(all) > 0 {
 		e.given[name] = all[1:]
 		return all[0], nil
 	}
 	return nil, nil
+}
+
+// inherit takes what systemd handed over, once. e.mu is held.
+func (e *Env) inherit() error {
+	if e.read {
+		return nil
+	}
+	e.read = true
+	for _, f := range activation.Files(true) {
+		name := f.Name()
+		ln, err := net.FileListener(f)
+		if err == nil {
+			e.given[name] = append(e.given[name], ln)
+		} else if pc, perr := net.FilePacketConn(f); perr == nil {
+			e.packets[name] = append(e.packets[name], pc)
+		} else {
+			return errors.Join(fmt.Errorf("take systemd's socket %s: %w", name, err), f.Close())
+		}
+		if err := f.Close(); err != nil { // both have made a descriptor of their own
+			return fmt.Errorf("take systemd's socket %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func (e *Env) refuseAddress(name, addr string, err error) error {

@@ -6,9 +6,7 @@ package main
 
 import (
 	"context"
-	"flag"
 
-	"sallyport/appliance/fault"
 	"sallyport/appliance/unit"
 )
 
@@ -16,13 +14,8 @@ func main() { unit.Main("bookingd", run) }
 
 // run reads the configuration, wires the rooms and serves until ctx ends.
 func run(ctx context.Context, env *unit.Env) error {
-	flags := flag.NewFlagSet(env.Name, flag.ContinueOnError)
-	path := flags.String("config", "/run/sallyport/bookingd.toml", "the configuration")
-	if err := flags.Parse(env.Args); err != nil {
-		return fault.New("bookingd", fault.Invalid, "The command line is not correct.").WithCode("config.flags").Because(err)
-	}
 	cfg := defaults()
-	if err := unit.Config(*path, &cfg); err != nil {
+	if serve, err := env.Configure("/run/sallyport/bookingd.toml", &cfg); err != nil || !serve {
 		return err
 	}
 	h, err := build(ctx, env, cfg)

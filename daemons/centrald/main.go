@@ -7,7 +7,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -20,7 +19,6 @@ import (
 
 	"sallyport/appliance/central"
 	"sallyport/appliance/clock"
-	"sallyport/appliance/fault"
 	"sallyport/appliance/unit"
 	"sallyport/appliance/vault"
 )
@@ -31,13 +29,8 @@ const dialWithin = 5 * time.Second
 
 // run reads the configuration and routes until ctx ends.
 func run(ctx context.Context, env *unit.Env) (err error) {
-	flags := flag.NewFlagSet(env.Name, flag.ContinueOnError)
-	path := flags.String("config", "/etc/sallyport/centrald.toml", "the configuration")
-	if err := flags.Parse(env.Args); err != nil {
-		return fault.New("centrald", fault.Invalid, "The command line is not correct.").WithCode("config.flags").Because(err)
-	}
 	cfg := config{Listen: "unix:/run/sallyport/central.sock", Operators: []int{os.Getuid()}}
-	if err := unit.Config(*path, &cfg); err != nil {
+	if serve, err := env.Configure("/etc/sallyport/centrald.toml", &cfg); err != nil || !serve {
 		return err
 	}
 	party, err := cfg.party(env)

@@ -7,11 +7,9 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"time"
 
 	"sallyport/appliance/clock"
-	"sallyport/appliance/fault"
 	"sallyport/appliance/linkclient"
 	"sallyport/appliance/replica"
 	"sallyport/appliance/unit"
@@ -21,13 +19,8 @@ func main() { unit.Main("syncd", run) }
 
 // run reads the configuration and replicates until ctx ends.
 func run(ctx context.Context, env *unit.Env) (err error) {
-	flags := flag.NewFlagSet(env.Name, flag.ContinueOnError)
-	path := flags.String("config", "/run/sallyport/syncd.toml", "the configuration")
-	if err := flags.Parse(env.Args); err != nil {
-		return fault.New("syncd", fault.Invalid, "The command line is not correct.").WithCode("config.flags").Because(err)
-	}
 	var cfg config
-	if err := unit.Config(*path, &cfg); err != nil {
+	if serve, err := env.Configure("/run/sallyport/syncd.toml", &cfg); err != nil || !serve {
 		return err
 	}
 	conf, err := cfg.tls(env.Credentials)
