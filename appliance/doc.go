@@ -7,10 +7,10 @@
 // only go down. The test in house refuses anything else and says why.
 //
 //	floor 5  doors          api (visitor, kiosk, staff, setup), link
-//	floor 4  crossings      sfu, signaling, relay, recorder, facewatch, replica, central
+//	floor 4  crossings      sfu, signaling, relay, recorder, facewatch, replica, central, split, names
 //	floor 3  capabilities   visits, messages, photos, calls, recordings, notices
 //	floor 2  facts          facility, policy, people, access, schedule, moderation, wallet
-//	floor 1  ground works   store, outbox, audit, vault, reel, grant, linkclient, unit, logs, meter
+//	floor 1  ground works   store, outbox, audit, vault, reel, grant, linkclient, unit, logs, meter, entry
 //	floor 0  foundation     fault, ident, clock, money, phone, locale, linkspec, record
 //
 // The street, daemons, is outside and the only place that wires. The crossings stand beside floors 2 and 3: they carry

@@ -19,10 +19,10 @@ func plan() map[string]int {
 	all := map[string]int{}
 	for floor, rooms := range []string{
 		"fault ident clock money phone locale linkspec record",
-		"store outbox audit vault reel grant linkclient unit logs meter",
+		"store outbox audit vault reel grant linkclient unit logs meter entry",
 		"facility policy people access schedule moderation wallet",
 		"visits messages photos calls recordings notices",
-		"sfu signaling relay recorder facewatch replica central",
+		"sfu signaling relay recorder facewatch replica central split names",
 		"api link",
 	} {
 		for _, room := range strings.Fields(rooms) {
@@ -47,7 +47,7 @@ var neighbours = map[string]string{
 }
 
 // crossings may use these of floor 1 and nothing of floors 2 and 3.
-const forCrossings = "linkclient grant vault unit logs meter reel"
+const forCrossings = "linkclient grant vault unit logs meter reel entry"
 
 // owners of libraries that nobody else may touch directly.
 var owners = map[string]string{
@@ -60,6 +60,8 @@ var owners = map[string]string{
 	"github.com/gofiber/fiber/":        "api link",
 	"github.com/pion/":                 "sfu signaling relay recorder facewatch",
 	"go.etcd.io/":                      "replica central",
+	"github.com/pires/go-proxyproto":   "entry",
+	"golang.org/x/net/dns/":            "names",
 	"github.com/wneessen/go-mail":      "notices",
 	"github.com/BurntSushi/toml":       "unit locale policy",
 	"go.etcd.io/etcd/server/v3/embed":  "",
