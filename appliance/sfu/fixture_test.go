@@ -3,6 +3,7 @@ package sfu_test
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -244,7 +245,7 @@ func (h *house) enter(spec linkspec.Spec, seat int, tag byte) *guest {
 
 func (g *guest) media(t *testing.T) {
 	t.Helper()
-	answer, err := g.sit.Offer(t.Context(), []byte(g.Peer.Offer()))
+	answer, err := g.sit.Offer(t.Context(), netip.Addr{}, []byte(g.Peer.Offer()))
 	if err != nil {
 		t.Fatal(err)
 	}

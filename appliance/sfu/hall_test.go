@@ -2,6 +2,7 @@ package sfu_test
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -187,7 +188,7 @@ func TestMonitorIsInvisible(t *testing.T) {
 		t.Fatal(err)
 	}
 	peer := sfutest.NewPeer(t, cert, false, w.Down, 'm')
-	answer, err := m.Offer(t.Context(), []byte(peer.Offer()))
+	answer, err := m.Offer(t.Context(), netip.Addr{}, []byte(peer.Offer()))
 	if err != nil {
 		t.Fatal(err)
 	}

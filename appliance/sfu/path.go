@@ -2,6 +2,7 @@ package sfu
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/pion/rtp"
@@ -26,6 +27,7 @@ type Place struct {
 	Call        ident.Call
 	Name        string               // the seat, or the monitor's id: for logs only
 	Door        string               // decides the media address; its socket is the only one that knows the leg's ICE credentials
+	Near        netip.Addr           // our address that the client's signaling reached: of a door's media addresses, this one
 	Fingerprint string               // SHA-256 of the client's certificate, as in its grant
 	Sends       bool                 // offers its own audio and video
 	Down        int                  // pairs that it receives

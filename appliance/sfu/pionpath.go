@@ -22,7 +22,8 @@ import (
 	"sallyport/appliance/ident"
 )
 
-// Zone is one media socket and the doors whose seats use it.
+// Zone is one media socket and the doors whose seats use it. A door may have several: wired and wireless stations are in
+// networks of their own.
 type Zone struct {
 	Doors  []string       // visitor, kiosk, staff
 	Conn   net.PacketConn // UDP, bound to one address
@@ -33,16 +34,22 @@ type Zone struct {
 // server, AEAD profiles first.
 type PionPath struct {
 	clock clock.Clock
-	apis  map[string]*webrtc.API
+	apis  map[string][]zoneAPI
 	muxes []ice.UDPMux
 
 	mu   sync.Mutex // guards legs; taken before any leg's locks
 	legs map[ident.Call]map[*pionLeg]struct{}
 }
 
+// zoneAPI makes the legs of one zone.
+type zoneAPI struct {
+	*webrtc.API
+	at netip.Addr
+}
+
 // NewPionPath takes over the zones' sockets. Close it to give them back.
 func NewPionPath(c clock.Clock, zones ...Zone) (*PionPath, error) {
-	p := &PionPath{clock: c, apis: map[string]*webrtc.API{}, legs: map[ident.Call]map[*pionLeg]struct{}{}}
+	p := &PionPath{clock: c, apis: map[string][]zoneAPI{}, legs: map[ident.Call]map[*pionLeg]struct{}{}}
 	for _, z := range zones {
 		mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: z.Conn, Logger: quiet{}})
 		p.muxes = append(p.muxes, mux)
@@ -50,8 +57,12 @@ func NewPionPath(c clock.Clock, zones ...Zone) (*PionPath, error) {
 		if err != nil {
 			return nil, fmt.Errorf("media zone %v: %w", z.Doors, err)
 		}
+		at := netip.Addr{}
+		if udp, ok := z.Conn.LocalAddr().(*net.UDPAddr); ok {
+			at = udp.AddrPort().Addr().Unmap()
+		}
 		for _, d := range z.Doors {
-			p.apis[d] = api
+			p.apis[d] = append(p.apis[d], zoneAPI{api, at})
 		}
 	}
 	if len(p.apis) == 0 {
@@ -169,10 +180,24 @@ func interceptors() (*interceptor.Registry, error) {
 	return reg, nil
 }
 
+// near returns the door's zone that the client is in: the one whose address its signaling reached, else the first.
+func (p *PionPath) near(pl Place) *webrtc.API {
+	zones := p.apis[pl.Door]
+	for _, z := range zones {
+		if z.at == pl.Near {
+			return z.API
+		}
+	}
+	if len(zones) == 0 {
+		return nil
+	}
+	return zones[0].API
+}
+
 // Answer implements [Path].
 func (p *PionPath) Answer(ctx context.Context, pl Place, offer []byte) (Leg, []byte, error) {
-	api, ok := p.apis[pl.Door]
-	if !ok {
+	api := p.near(pl)
+	if api == nil {
 		return nil, nil, fault.New("sfu.Answer", fault.Unavailable, "This door has no media address.").WithCode("busy")
 	}
 	clean, err := readOffer(offer, pl)

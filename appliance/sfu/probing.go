@@ -3,6 +3,7 @@ package sfu
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -34,10 +35,10 @@ func probe(d Outside, c grant.Claims, cl Client, wg *sync.WaitGroup) (*Probing, 
 	return p, Welcome{Down: 1, Offer: true, Video: linkspec.Video{Kbps: 1000, Width: 640, FPS: 25}, Starts: now, Ends: now.Add(ProbeTime), Now: now}
 }
 
-// Offer makes the echo. The check's time begins here.
-func (p *Probing) Offer(ctx context.Context, offer []byte) ([]byte, error) {
+// Offer makes the echo, on the door's media address that is near. The check's time begins here.
+func (p *Probing) Offer(ctx context.Context, near netip.Addr, offer []byte) ([]byte, error) {
 	l, answer, err := p.deps.Path.Answer(ctx, Place{
-		Call: p.call, Name: "probe", Door: p.claims.Door, Fingerprint: p.claims.FP, Sends: true, Down: 1, Kbps: 1000, Changed: func(Leg, bool) {},
+		Call: p.call, Name: "probe", Door: p.claims.Door, Near: near, Fingerprint: p.claims.FP, Sends: true, Down: 1, Kbps: 1000, Changed: func(Leg, bool) {},
 	}, offer)
 	if err != nil {
 		return nil, err

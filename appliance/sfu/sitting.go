@@ -3,6 +3,7 @@ package sfu
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 	"time"
 
 	"sallyport/appliance/fault"
@@ -185,13 +186,13 @@ func (s *Sitting) act(f func(m *machine, now time.Duration) ([]effect, error)) e
 	})
 }
 
-// Offer makes the seat's media, or makes it anew.
-func (s *Sitting) Offer(ctx context.Context, offer []byte) ([]byte, error) {
+// Offer makes the seat's media, or makes it anew, on the door's media address that is near.
+func (s *Sitting) Offer(ctx context.Context, near netip.Addr, offer []byte) ([]byte, error) {
 	b := s.room.base()
 	var pl Place
 	if err := s.act(func(m *machine, _ time.Duration) ([]effect, error) {
 		pl = Place{
-			Call: m.spec.Call, Name: string(s.seat), Door: s.door, Fingerprint: b.places[s.seat].fp, Sends: true,
+			Call: m.spec.Call, Name: string(s.seat), Door: s.door, Near: near, Fingerprint: b.places[s.seat].fp, Sends: true,
 			Down: min(len(m.seats)-1, 6), Kbps: m.spec.Video.Kbps, Changed: s.carried,
 		}
 		return nil, nil

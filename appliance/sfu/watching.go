@@ -2,6 +2,7 @@ package sfu
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"sallyport/appliance/fault"
@@ -60,12 +61,12 @@ func watch(s *Social, c grant.Claims, cl Client) (*Watching, Welcome, error) {
 	return w, welcome, nil
 }
 
-// Offer makes the monitor's media.
-func (w *Watching) Offer(ctx context.Context, offer []byte) ([]byte, error) {
+// Offer makes the monitor's media, on the door's media address that is near.
+func (w *Watching) Offer(ctx context.Context, near netip.Addr, offer []byte) ([]byte, error) {
 	s := w.room
 	s.mu.Lock()
 	pl := Place{
-		Call: s.machine.spec.Call, Name: "monitor", Door: w.claims.Door, Fingerprint: w.claims.FP, Down: len(s.machine.seats), Watches: true,
+		Call: s.machine.spec.Call, Name: "monitor", Door: w.claims.Door, Near: near, Fingerprint: w.claims.FP, Down: len(s.machine.seats), Watches: true,
 		Changed: func(Leg, bool) {},
 	}
 	s.mu.Unlock()

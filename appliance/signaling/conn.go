@@ -17,10 +17,10 @@ import (
 
 // conn is one client's connection. Exactly one of sit, watch and probe is set after its first message.
 type conn struct {
-	s      *Server
-	ws     *websocket.Conn
-	origin string
-	out    chan any // messages under way to the client; a last one closes
+	s    *Server
+	ws   *websocket.Conn
+	from sender
+	out  chan any // messages under way to the client; a last one closes
 
 	sit   *sfu.Sitting
 	watch *sfu.Watching
@@ -41,8 +41,8 @@ type last struct {
 	reason string
 }
 
-func newConn(s *Server, ws *websocket.Conn, origin string) *conn {
-	return &conn{s: s, ws: ws, origin: origin, out: make(chan any, queueLen)}
+func newConn(s *Server, ws *websocket.Conn, from sender) *conn {
+	return &conn{s: s, ws: ws, from: from, out: make(chan any, queueLen)}
 }
 
 // Tell implements sfu.Client.
@@ -269,7 +269,7 @@ func (c *conn) done(m In, err error) error {
 }
 
 func (c *conn) join(m In) error {
-	claims, err := c.s.verify(m.Grant, c.origin)
+	claims, err := c.s.verify(m.Grant, c.from)
 	if err != nil {
 		return err
 	}
@@ -300,7 +300,7 @@ func (c *conn) resume(m In) error {
 		return err
 	}
 	held := &holder{to: c}
-	doors := doorsOf(c.s.o.Keys().Origins, c.origin)
+	doors := c.from.doors(c.s.o.Keys().Origins)
 	s, w, err := c.s.o.Hall.Resume(call, seat, gen, m.Last, func(d string) bool { return slices.Contains(doors, d) }, held)
 	if err != nil {
 		return err
@@ -340,11 +340,11 @@ func (c *conn) offer(ctx context.Context, m In) error {
 	var err error
 	switch {
 	case c.sit != nil:
-		sdp, err = c.sit.Offer(ctx, []byte(m.SDP))
+		sdp, err = c.sit.Offer(ctx, c.from.near, []byte(m.SDP))
 	case c.watch != nil:
-		sdp, err = c.watch.Offer(ctx, []byte(m.SDP))
+		sdp, err = c.watch.Offer(ctx, c.from.near, []byte(m.SDP))
 	default:
-		sdp, err = c.probe.Offer(ctx, []byte(m.SDP))
+		sdp, err = c.probe.Offer(ctx, c.from.near, []byte(m.SDP))
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fault.New("signaling.Offer", fault.Unavailable, "The offer was not answered in time.").WithCode("busy")

@@ -3,7 +3,9 @@ package signaling
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -76,14 +78,21 @@ func (s *Server) Close() {
 	<-gone
 }
 
-// ServeHTTP upgrades a call client.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP upgrades a call client of any door: where all doors share a socket.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.upgrade(w, r, "") }
+
+// Door returns the handler of a socket that only clients of one door can reach. It takes no others, whatever they say.
+func (s *Server) Door(door string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.upgrade(w, r, door) })
+}
+
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, door string) {
 	if r.URL.Path != Path {
 		http.NotFound(w, r)
 		return
 	}
-	origin := r.Header.Get("Origin")
-	if len(doorsOf(s.o.Keys().Origins, origin)) == 0 {
+	from := sender{origin: r.Header.Get("Origin"), door: door, near: reached(r)}
+	if len(from.doors(s.o.Keys().Origins)) == 0 {
 		http.Error(w, "this origin may not call", http.StatusForbidden)
 		return
 	}
@@ -104,7 +113,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ws.SetReadLimit(maxFrame)
-	newConn(s, ws, origin).serve(s.ctx)
+	newConn(s, ws, from).serve(s.ctx)
 }
 
 func (s *Server) take() bool {
@@ -125,14 +134,31 @@ func (s *Server) give() {
 	s.wg.Done()
 }
 
-// doorsOf returns the doors whose pages have this origin. Doors may share the socket; the grant's own one counts.
-func doorsOf(o linkspec.Origins, origin string) []string {
+// sender is where a client came from, as far as it cannot choose that freely.
+type sender struct {
+	origin string     // of its page
+	door   string     // whose socket it came by, "" where all doors share one
+	near   netip.Addr // our address that it reached
+}
+
+// reached returns the address of this machine that a client connected to.
+func reached(r *http.Request) netip.Addr {
+	a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return a.AddrPort().Addr().Unmap()
+}
+
+// doors returns the doors whose pages have the sender's origin and that its socket is for. Doors may share both; the
+// grant's own one counts.
+func (f sender) doors(o linkspec.Origins) []string {
 	var doors []string
 	for _, d := range []struct {
 		name    string
 		origins []string
 	}{{"visitor", o.Visitor}, {"kiosk", o.Kiosk}, {"staff", o.Staff}} {
-		if slices.Contains(d.origins, origin) {
+		if slices.Contains(d.origins, f.origin) && (f.door == "" || f.door == d.name) {
 			doors = append(doors, d.name)
 		}
 	}
@@ -140,11 +166,11 @@ func doorsOf(o linkspec.Origins, origin string) []string {
 }
 
 // verify reads a grant that came from a page of one of the doors.
-func (s *Server) verify(text, origin string) (grant.Claims, error) {
+func (s *Server) verify(text string, from sender) (grant.Claims, error) {
 	keys := s.o.Keys()
 	v := grant.NewVerifier(keys.GrantKeys)
 	err := error(fault.New("signaling.Join", fault.Unauthenticated, "This grant is for another door.").WithCode("grant_door"))
-	for _, door := range doorsOf(keys.Origins, origin) {
+	for _, door := range from.doors(keys.Origins) {
 		var c grant.Claims
 		if c, err = v.Verify(text, door, s.o.Clock.Now()); err == nil {
 			return c, nil
