@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +30,7 @@ type Options struct {
 	Access   *access.Access
 	Feed     *outbox.Feed
 	Origins  []string                 // web origins of this door; requests for another host are refused
+	Bare     bool                     // the door also answers to the address that the client reached: before it has a name, over TLS
 	CallURL  string                   // signaling address for the CSP, "" where the door has no calls
 	Pages    fs.FS                    // the door's own files, nil without pages
 	Routes   []string                 // client routes that answer with the index page
@@ -185,22 +185,6 @@ func (d *Door) refuse(c fiber.Ctx, err error) error {
 	return c.Status(p.Status).JSON(p, "application/problem+json")
 }
 
-// checkHost refuses requests for names that are not ours, so that a foreign name pointed at us gains nothing. It also
-// refuses bodies in chunks: no page of ours sends them, and a body of two lengths is how one request hides in another.
-func (d *Door) checkHost(c fiber.Ctx) error {
-	host := strings.ToLower(string(c.Request().Host()))
-	switch {
-	case host == "": // also a request that never arrived whole; Fiber would log any other answer for each of them
-		return fiber.ErrNotFound
-	case !d.host[host]:
-		return fiber.NewError(fiber.StatusMisdirectedRequest, "host")
-	case c.Request().Header.ContentLength() == -1:
-		c.RequestCtx().SetConnectionClose()
-		return fiber.NewError(fiber.StatusLengthRequired, "chunked")
-	}
-	return c.Next()
-}
-
 func (d *Door) operation(c fiber.Ctx) *Operation {
 	for i := range d.o.Contract.Operations {
 		o := &d.o.Contract.Operations[i]
@@ -292,19 +276,6 @@ func admit(op *Operation, r *Request, noSession error) error {
 	}
 	if op.Can != "" && !access.Can(r.Session.Actor, op.Can) {
 		return fault.New("api.admit", fault.NotFound, "This page does not exist.").WithCode("not_found")
-	}
-	return nil
-}
-
-// checkOrigin refuses changes that another site's page sends (B21): Origin must be ours and Fetch Metadata, where the
-// browser sends it, must agree.
-func (d *Door) checkOrigin(c fiber.Ctx) error {
-	cross := fault.New("api.checkOrigin", fault.Forbidden, "This request came from another site.").WithCode("auth.origin")
-	if !slices.Contains(d.o.Origins, c.Get(fiber.HeaderOrigin)) {
-		return cross
-	}
-	if site := c.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
-		return cross
 	}
 	return nil
 }

@@ -33,9 +33,13 @@ type config struct {
 
 // doorConfig is one door.
 type doorConfig struct {
-	Listen string `toml:"listen"` // host:port; a socket that systemd hands over by the door's name comes first
-	Origin string `toml:"origin"` // as browsers see it: https://visits.example.org
-	Limit  int    `toml:"limit"`  // requests a minute from one address; 0: no limit
+	Listen    string   `toml:"listen"`     // host:port; a socket that systemd hands over by the door's name comes first; "": there is no other
+	Origin    string   `toml:"origin"`     // as browsers see it: https://visits.example.org
+	Origins   []string `toml:"origins"`    // further ones: the same door may have a name in each of its networks
+	ByAddress bool     `toml:"by_address"` // of the setup door: it may be asked for by the address that was reached, as before it has a name
+	Proxy     bool     `toml:"proxy"`      // connections come through the split, which tells the client's address; unix sockets only
+	TLS       bool     `toml:"tls"`        // TLS ends here, with the credential tls-DOOR
+	Limit     int      `toml:"limit"`      // requests a minute from one address; 0: no limit
 }
 
 // linkConfig is the unix socket and who may ask what on it.
@@ -129,21 +133,38 @@ func (c config) Validate() error {
 }
 
 func (d doorConfig) validate(name string) error {
-	if _, _, err := net.SplitHostPort(d.Listen); err != nil {
-		return unit.BadSetting(name+".listen", "must be host:port")
-	}
-	u, err := url.Parse(d.Origin)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" {
-		return unit.BadSetting(name+".origin", "must be an origin such as https://visits.example.org, without a path")
-	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		return unit.BadSetting(name+".origin", "must be https: browsers give no camera to a plain page")
-	}
-	if d.Limit < 0 {
+	_, _, err := net.SplitHostPort(d.Listen)
+	switch {
+	case d.Listen != "" && err != nil:
+		return unit.BadSetting(name+".listen", "must be host:port, or empty where systemd opens the door")
+	case d.Proxy && d.Listen != "":
+		return unit.BadSetting(name+".proxy", "needs an empty listen: only the split may tell a client's address")
+	case d.Proxy && d.Limit == 0 && name == "visitor":
+		return unit.BadSetting(name+".limit", "must be set where the internet comes in")
+	case d.ByAddress && name != "setup":
+		return unit.BadSetting(name+".by_address", "is for the setup door only")
+	case d.ByAddress && !d.TLS:
+		return unit.BadSetting(name+".by_address", "needs tls")
+	case d.Limit < 0:
 		return unit.BadSetting(name+".limit", "must not be negative")
+	}
+	for _, origin := range d.all() {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" {
+			return unit.BadSetting(name+".origin", "must be an origin such as https://visits.example.org, without a path")
+		}
+		if u.Scheme == "http" && !loopback(u.Hostname()) {
+			return unit.BadSetting(name+".origin", "must be https: browsers give no camera to a plain page")
+		}
+		if u.Scheme == "http" && d.TLS {
+			return unit.BadSetting(name+".origin", "must be https where tls is on")
+		}
 	}
 	return nil
 }
+
+// all are the door's origins, the chief one first.
+func (d doorConfig) all() []string { return append([]string{d.Origin}, d.Origins...) }
 
 // recorderKey is the file with the recorder's public key; gatewayd writes it beside its recordings.
 func (c config) recorderKey() string {

@@ -65,7 +65,7 @@ func (h *house) door(name string, ln net.Listener, contract *api.Contract, rooms
 			streams[way.stream] = func(c fiber.Ctx) error { return door.Events(c) }
 		}
 		door, err = api.New(ctx, api.Options{
-			Name: name, Contract: contract, Access: h.access, Feed: h.feed, Origins: []string{way.cfg.Origin}, CallURL: way.callURL,
+			Name: name, Contract: contract, Access: h.access, Feed: h.feed, Origins: way.cfg.all(), Bare: way.cfg.ByAddress, CallURL: way.callURL,
 			Pages: pages, Routes: routes, Handlers: func(r fiber.Router) { way.handlers(rooms, r) }, Streams: streams, Limit: way.cfg.Limit, Log: log,
 		})
 		if err != nil {

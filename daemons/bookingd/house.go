@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -98,10 +97,7 @@ func build(ctx context.Context, env *unit.Env, cfg config) (*house, error) {
 
 // openVault finds the secrets: systemd's folder, or the configured one of the evaluation.
 func (h *house) openVault(env *unit.Env) (err error) {
-	dir := h.cfg.Credentials
-	if dir == "" {
-		dir = env.Credentials
-	}
+	dir := h.credentials(env)
 	switch {
 	case dir == "":
 		return unit.BadSetting("credentials", "must name the folder of secrets when systemd gives none")
@@ -111,6 +107,14 @@ func (h *house) openVault(env *unit.Env) (err error) {
 		h.vault = vault.OpenCredentials(dir)
 	}
 	return err
+}
+
+// credentials is the folder of secrets, "" when there is none.
+func (h *house) credentials(env *unit.Env) string {
+	if h.cfg.Credentials != "" {
+		return h.cfg.Credentials
+	}
+	return env.Credentials
 }
 
 // serve runs the writer, and upon it everything else, until ctx ends.
@@ -135,15 +139,9 @@ func (h *house) live(ctx context.Context, env *unit.Env) error {
 		return err
 	}
 	names := []string{"visitor", "kiosk", "staff", "setup"}
-	sockets := map[string]net.Listener{}
-	for _, name := range append(names, "link") {
-		address := h.cfg.Link.Listen
-		if name != "link" {
-			address = h.doorways()[name].cfg.Listen
-		}
-		if sockets[name], err = env.Listener(name, address); err != nil {
-			return errors.Join(err, closeAll(sockets))
-		}
+	sockets, err := h.sockets(env, names)
+	if err != nil {
+		return err
 	}
 	var g unit.Group
 	g.Add("feed", h.feed.Serve)
@@ -156,21 +154,13 @@ func (h *house) live(ctx context.Context, env *unit.Env) error {
 	g.Add("link", func(ctx context.Context) error { return h.link.Serve(ctx, sockets["link"]) })
 	rooms := h.rooms()
 	for _, name := range names {
-		g.Add(name, h.door(name, sockets[name], contract, rooms, env.Log))
+		if sockets[name] != nil {
+			g.Add(name, h.door(name, sockets[name], contract, rooms, env.Log))
+		}
 	}
 	env.Probe("database", h.alive)
 	env.Ready()
 	return g.Serve(ctx)
-}
-
-func closeAll(sockets map[string]net.Listener) error {
-	var errs []error
-	for _, ln := range sockets {
-		if ln != nil {
-			errs = append(errs, ln.Close())
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // rooms are what the doors may use.

@@ -133,7 +133,7 @@ func (h *house) media(env *unit.Env) error {
 		Signer: grant.NewSigner("g1", seed), TURN: []linkspec.TURNSecret{{KID: "t1", Secret: turn}},
 		Recipients: []string{intake.Recipient().String()},
 		Origins: linkspec.Origins{
-			Visitor: []string{h.cfg.Visitor.Origin}, Kiosk: []string{h.cfg.Kiosk.Origin}, Staff: []string{h.cfg.Staff.Origin},
+			Visitor: h.cfg.Visitor.all(), Kiosk: h.cfg.Kiosk.all(), Staff: h.cfg.Staff.all(),
 		},
 		Signaling: map[string]string{"visitor": h.cfg.Media.Visitor, "kiosk": h.cfg.Media.Kiosk, "staff": h.cfg.Media.Staff},
 		Relay:     h.cfg.Media.Relay,
