@@ -49,8 +49,8 @@ func (s *stage) writeConfigs(context.Context) error {
 	gateway := []string{
 		pair("state", s.dir("gateway")), pair("link", s.link()),
 		pair("signaling", fmt.Sprintf("127.0.0.1:%d", p.signaling)),
-		pair("media", fmt.Sprintf("127.0.0.1:%d", p.media)),
 		pair("turn_udp", fmt.Sprintf("127.0.0.1:%d", p.turn)), pair("turn_tcp", fmt.Sprintf("127.0.0.1:%d", p.turn)),
+		"", "[[media]]", `doors = ["visitor", "kiosk", "staff"]`, pair("listen", fmt.Sprintf("127.0.0.1:%d", p.media)),
 	}
 	central := []string{
 		fmt.Sprintf("endpoints = [%q]", s.centre.Endpoints()[0]), pair("authority", ca), pair("certificate", cert), pair("key", key),

@@ -5,41 +5,57 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 
-	"sallyport/appliance/ident"
-	"sallyport/appliance/linkspec"
 	"sallyport/appliance/reel"
-	"sallyport/appliance/relay"
 	"sallyport/appliance/sfu"
 	"sallyport/appliance/unit"
 	"sallyport/appliance/vault"
 )
 
-// config is gatewayd.toml.
+// config is gatewayd.toml. An address may be empty where systemd opens the socket.
 type config struct {
-	State     string `toml:"state"`     // folder of calls, spool and recordings
-	Link      string `toml:"link"`      // bookingd's socket
-	Signaling string `toml:"signaling"` // address of the call clients' socket
-	Media     string `toml:"media"`     // UDP address of media; its host is what clients are told, so it is never 0.0.0.0
-	Kiosk     string `toml:"media_kiosk"`
-	Staff     string `toml:"media_staff"`  // of these doors, where their zone has another address
-	Public    string `toml:"media_public"` // told to visitors in place of the host of media, behind a port forwarding
-	TURNUDP   string `toml:"turn_udp"`
-	TURNTCP   string `toml:"turn_tcp"`
-	Seats     int    `toml:"visitor_seats"` // bounds the relay
+	State     string        `toml:"state"`         // folder of calls, spool and recordings
+	Link      string        `toml:"link"`          // bookingd's socket
+	Signaling string        `toml:"signaling"`     // address of the call clients' socket, without the split
+	Proxy     bool          `toml:"proxy"`         // call clients come through the split: signal-DOOR and turn-tls, handed over by systemd
+	TLS       bool          `toml:"tls"`           // TLS ends here, with the credentials tls-media and tls-turn
+	Media     []mediaConfig `toml:"media"`         // a UDP socket for each network
+	TURNUDP   string        `toml:"turn_udp"`      // the relay's sockets, for visitors only
+	TURNTCP   string        `toml:"turn_tcp"`      //
+	Seats     int           `toml:"visitor_seats"` // bounds the relay
+}
+
+// mediaConfig is the media socket of one network. A door may have several: a client gets the one whose address its
+// signaling reached.
+type mediaConfig struct {
+	Doors  []string `toml:"doors"`  // whose seats: visitor, kiosk, staff
+	Listen string   `toml:"listen"` // UDP address; clients are told its host, so it is never 0.0.0.0
+	Public string   `toml:"public"` // told in place of it, behind a port forwarding
 }
 
 func defaults() config {
 	return config{
-		State: "/var/lib/sallyport/gateway", Link: "/run/sallyport/link.sock", Signaling: "127.0.0.1:8090", Media: "127.0.0.1:50000",
+		State: "/var/lib/sallyport/gateway", Link: "/run/sallyport/link.sock", Signaling: "127.0.0.1:8090",
 		TURNUDP: "127.0.0.1:13478", TURNTCP: "127.0.0.1:13478", Seats: 200,
 	}
 }
+
+// media are the media sockets; without any, one of this machine for all doors.
+func (c config) media() []mediaConfig {
+	if len(c.Media) > 0 {
+		return c.Media
+	}
+	return []mediaConfig{{Doors: doors(), Listen: "127.0.0.1:50000"}}
+}
+
+// doors are those whose people take part in calls.
+func doors() []string { return []string{"visitor", "kiosk", "staff"} }
 
 // Validate names the first key that is wrong and what it should be.
 func (c config) Validate() error {
@@ -48,27 +64,16 @@ func (c config) Validate() error {
 			return unit.BadSetting(k.name, "must not be empty")
 		}
 	}
-	for _, k := range []struct {
-		name, value string
-		may         bool
-	}{{"media", c.Media, false}, {"media_kiosk", c.Kiosk, true}, {"media_staff", c.Staff, true}} {
-		if k.value == "" && k.may {
-			continue
-		}
-		a, err := netip.ParseAddrPort(k.value)
-		if err != nil || a.Addr().IsUnspecified() || !a.Addr().Unmap().Is4() {
-			return unit.BadSetting(k.name, "must be one IPv4 address with a port, such as 192.0.2.10:50000: clients are told it")
-		}
-	}
-	if c.Public != "" {
-		if a, err := netip.ParseAddr(c.Public); err != nil || !a.Is4() {
-			return unit.BadSetting("media_public", "must be an IPv4 address")
-		}
+	if err := c.validateMedia(); err != nil {
+		return err
 	}
 	for _, k := range []struct{ name, value string }{{"signaling", c.Signaling}, {"turn_udp", c.TURNUDP}, {"turn_tcp", c.TURNTCP}} {
-		if _, _, err := net.SplitHostPort(k.value); err != nil {
-			return unit.BadSetting(k.name, "must be an address with a port")
+		if _, _, err := net.SplitHostPort(k.value); err != nil && k.value != "" {
+			return unit.BadSetting(k.name, "must be an address with a port, or empty where systemd opens it")
 		}
+	}
+	if c.Proxy && c.Signaling != "" {
+		return unit.BadSetting("proxy", "needs an empty signaling: only the split may tell a client's address")
 	}
 	if c.Seats < 1 || c.Seats > 2000 {
 		return unit.BadSetting("visitor_seats", "must be from 1 to 2000")
@@ -76,64 +81,65 @@ func (c config) Validate() error {
 	return nil
 }
 
-// zones opens the media sockets. peer is the visitors' one as they are told it: the relay's only peer.
-func (c config) zones(env *unit.Env) (zones []sfu.Zone, peer netip.AddrPort, err error) {
-	at := map[string]int{}
-	for _, d := range []struct{ door, addr, key string }{{"visitor", c.Media, "media"}, {"kiosk", c.Kiosk, "media_kiosk"}, {"staff", c.Staff, "media_staff"}} {
-		if d.addr == "" {
-			d.addr = c.Media
+func (c config) validateMedia() error {
+	served, at := map[string]int{}, map[string]bool{}
+	for i, m := range c.media() {
+		key := fmt.Sprintf("media.%d", i)
+		a, err := netip.ParseAddrPort(m.Listen)
+		if err != nil || a.Addr().IsUnspecified() || !a.Addr().Unmap().Is4() {
+			return unit.BadSetting(key+".listen", "must be one IPv4 address with a port, such as 192.0.2.10:50000: clients are told it")
 		}
-		if i, ok := at[d.addr]; ok {
-			zones[i].Doors = append(zones[i].Doors, d.door)
-			continue
+		if at[m.Listen] {
+			return unit.BadSetting(key+".listen", "is there twice; one socket may serve several doors")
 		}
-		conn, err := env.PacketConn(d.key, d.addr)
+		at[m.Listen] = true
+		if p, err := netip.ParseAddr(m.Public); m.Public != "" && (err != nil || !p.Is4()) {
+			return unit.BadSetting(key+".public", "must be an IPv4 address")
+		}
+		if len(m.Doors) == 0 {
+			return unit.BadSetting(key+".doors", "must name a door: visitor, kiosk or staff")
+		}
+		for _, d := range m.Doors {
+			if !slices.Contains(doors(), d) {
+				return unit.BadSetting(key+".doors", "must be of visitor, kiosk and staff")
+			}
+			served[d]++
+		}
+	}
+	for _, d := range doors() {
+		if served[d] == 0 {
+			return unit.BadSetting("media", "has no address for the %s door", d)
+		}
+	}
+	if served["visitor"] > 1 {
+		return unit.BadSetting("media", "may have one address for visitors: the relay has one peer")
+	}
+	return nil
+}
+
+// zones opens the media sockets. at is the visitors' one, the relay's only peer, and peer how they are told it.
+func (c config) zones(env *unit.Env) (zones []sfu.Zone, at, peer netip.AddrPort, err error) {
+	for _, m := range c.media() {
+		conn, err := env.PacketConn("media", m.Listen)
 		if err != nil {
 			for _, z := range zones {
 				_ = z.Conn.Close()
 			}
-			return nil, peer, err
+			return nil, at, peer, err
 		}
-		at[d.addr] = len(zones)
-		zones = append(zones, sfu.Zone{Doors: []string{d.door}, Conn: conn})
+		z := sfu.Zone{Doors: m.Doors, Conn: conn}
+		bound := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+		told := bound
+		if m.Public != "" {
+			z.Public = netip.MustParseAddr(m.Public)
+			told = netip.AddrPortFrom(z.Public, bound.Port())
+		}
+		if slices.Contains(m.Doors, "visitor") {
+			at, peer = bound, told
+		}
+		zones = append(zones, z)
 	}
-	peer = zones[0].Conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	if c.Public != "" {
-		zones[0].Public = netip.MustParseAddr(c.Public)
-		peer = netip.AddrPortFrom(zones[0].Public, peer.Port())
-	}
-	return zones, peer, nil
-}
-
-// openRelay opens the relay of the visitors' door.
-func (g *gateway) openRelay(env *unit.Env, c config, peer netip.AddrPort) (*relay.Server, error) {
-	udp, err := env.PacketConn("turn_udp", c.TURNUDP)
-	if err != nil {
-		return nil, err
-	}
-	tcp, err := env.Listener("turn_tcp", c.TURNTCP)
-	if err != nil {
-		_ = udp.Close()
-		return nil, err
-	}
-	s, err := relay.New(relay.Config{
-		Peer: peer, Relayed: peer.Addr(), Doors: []string{"visitor"}, Seats: c.Seats, Clock: g.clock,
-		Secrets: func() []linkspec.TURNSecret { return g.link.keys().TURN },
-		In: func(call ident.Call, seat ident.Seat, door string) bool {
-			return door == "visitor" && g.hall.Seated(call, seat)
-		},
-		Refused: func(call ident.Call, seat ident.Seat, code string) {
-			select {
-			case g.refused <- linkspec.Event{Kind: linkspec.RelayRefused, Call: call, Seat: seat, Data: mustJSON(linkspec.SeatData{Why: code})}:
-			default: // a flood is counted by the relay itself
-			}
-		},
-	}, []net.PacketConn{udp}, []net.Listener{tcp})
-	if err != nil {
-		_ = udp.Close()
-		_ = tcp.Close()
-	}
-	return s, err
+	return zones, at, peer, nil
 }
 
 // The names of gatewayd's key files.

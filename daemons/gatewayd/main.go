@@ -6,16 +6,11 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
 	"sallyport/appliance/clock"
-	"sallyport/appliance/fault"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/linkclient"
 	"sallyport/appliance/linkspec"
@@ -28,15 +23,15 @@ import (
 
 func main() { unit.Main("gatewayd", run) }
 
-// run reads the configuration, wires the rooms and serves until ctx ends.
+// run reads the configuration, wires the rooms and serves until ctx ends. "gatewayd split" is the split of port 443, a
+// process of its own.
 func run(ctx context.Context, env *unit.Env) error {
-	flags := flag.NewFlagSet(env.Name, flag.ContinueOnError)
-	path := flags.String("config", "/run/sallyport/gatewayd.toml", "the configuration")
-	if err := flags.Parse(env.Args); err != nil {
-		return fault.New("gatewayd", fault.Invalid, "The command line is not correct.").WithCode("config.flags").Because(err)
+	if len(env.Args) > 0 && env.Args[0] == "split" {
+		env.Name, env.Args = "gatewayd-split", env.Args[1:]
+		return runSplit(ctx, env)
 	}
 	cfg := defaults()
-	if err := unit.Config(*path, &cfg); err != nil {
+	if serve, err := env.Configure("/run/sallyport/gatewayd.toml", &cfg); err != nil || !serve {
 		return err
 	}
 	g, err := build(env, cfg)
@@ -49,6 +44,7 @@ func run(ctx context.Context, env *unit.Env) error {
 
 // gateway is the wired daemon.
 type gateway struct {
+	cfg       config
 	clock     clock.Clock
 	state     *state
 	spool     *spool
@@ -62,7 +58,7 @@ type gateway struct {
 }
 
 func build(env *unit.Env, cfg config) (g *gateway, err error) {
-	g = &gateway{clock: clock.Real{}, refused: make(chan linkspec.Event, 64)}
+	g = &gateway{cfg: cfg, clock: clock.Real{}, refused: make(chan linkspec.Event, 64)}
 	defer func() {
 		if err != nil {
 			g.close()
@@ -71,12 +67,11 @@ func build(env *unit.Env, cfg config) (g *gateway, err error) {
 	if g.state, err = openState(cfg.State, g.clock, env.Log); err != nil {
 		return g, err
 	}
-	g.state.signaling = cfg.Signaling
 	if g.spool, err = openSpool(filepath.Join(cfg.State, "spool"), g.clock); err != nil {
 		return g, err
 	}
 	g.link = newLink(linkclient.Dial(cfg.Link), g.state, g.spool, g.clock, env.Log)
-	zones, peer, err := cfg.zones(env)
+	zones, media, peer, err := cfg.zones(env)
 	if err != nil {
 		return g, err
 	}
@@ -102,7 +97,7 @@ func build(env *unit.Env, cfg config) (g *gateway, err error) {
 		Path: g.path, Facts: g.spool, Keeper: g.state, Clock: g.clock, Log: env.Log,
 		Closed: func(call ident.Call, seat ident.Seat) { g.relay.Close(call, seat) },
 	}, g.recorders)
-	if g.relay, err = g.openRelay(env, cfg, peer); err != nil {
+	if g.relay, err = g.openRelay(env, cfg, media, peer); err != nil {
 		return g, err
 	}
 	g.signals = signaling.New(signaling.Options{
@@ -127,11 +122,10 @@ func (g *gateway) restore() error {
 
 // serve runs all parts until ctx ends.
 func (g *gateway) serve(ctx context.Context, env *unit.Env) error {
-	ln, err := env.Listener("signaling", g.state.signaling)
+	sockets, err := g.signalSockets(env, g.cfg)
 	if err != nil {
 		return err
 	}
-	web := &http.Server{Handler: g.signals, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10}
 	var group unit.Group // ends in reverse: calls tell their seats while signaling still speaks, and facts are delivered to the last
 	group.Add("spool", g.spool.Serve)
 	group.Add("link", func(ctx context.Context) error { return g.link.Serve(ctx, g.hall) })
@@ -141,16 +135,14 @@ func (g *gateway) serve(ctx context.Context, env *unit.Env) error {
 	group.Add("relay", g.relay.Serve)
 	group.Add("refusals", g.reportRefusals)
 	group.Add("watch", func(ctx context.Context) error { return g.watch(ctx, env) })
-	group.Add("signaling", unit.HTTP(ln, func(l net.Listener) error {
-		if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	}, func(end context.Context) error {
-		err := web.Shutdown(end)
+	group.Add("signaling", func(ctx context.Context) error { // ends after its listeners: what is under way is still said
+		<-ctx.Done()
 		g.signals.Close()
-		return err
-	}))
+		return nil
+	})
+	for door, ln := range sockets {
+		group.Add("signaling "+door, g.serveSignals(door, ln))
+	}
 	group.Add("calls", g.hall.Serve)
 	env.Probe("calls", func(context.Context) error { g.hall.Counts(); return nil })
 	env.Ready()

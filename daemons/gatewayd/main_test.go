@@ -173,7 +173,11 @@ func TestStrangersAreRefused(t *testing.T) {
 func TestConfigurationIsChecked(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"unknown key", "state = \"/tmp/x\"\nlobby = 1\n", "config.unknown_key"},
-		{"media everywhere", "media = \"0.0.0.0:50000\"\n", "config.value"},
+		{"media everywhere", "[[media]]\ndoors = [\"visitor\", \"kiosk\", \"staff\"]\nlisten = \"0.0.0.0:50000\"\n", "config.value"},
+		{"media of a door missing", "[[media]]\ndoors = [\"visitor\", \"kiosk\"]\nlisten = \"127.0.0.1:50000\"\n", "config.value"},
+		{"two media addresses for visitors", "[[media]]\ndoors = [\"visitor\", \"kiosk\", \"staff\"]\nlisten = \"127.0.0.1:50000\"\n" +
+			"[[media]]\ndoors = [\"visitor\"]\nlisten = \"127.0.0.2:50000\"\n", "config.value"},
+		{"clients' addresses told by anybody", "proxy = true\n", "config.value"},
 		{"no port", "signaling = \"localhost\"\n", "config.value"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -24,11 +24,10 @@ const keepEnded = 7 * 24 * time.Hour
 
 // state is the folder of working copies that lets calls outlive this process and bookingd. It implements sfu.Keeper.
 type state struct {
-	dir       string
-	signaling string
-	clock     clock.Clock
-	log       *slog.Logger
-	mu        sync.Mutex // one writer
+	dir   string
+	clock clock.Clock
+	log   *slog.Logger
+	mu    sync.Mutex // one writer
 }
 
 func openState(dir string, c clock.Clock, log *slog.Logger) (*state, error) {

@@ -215,8 +215,8 @@ func startDaemon(t *testing.T, b *booking) *daemon {
 	d := &daemon{t: t, state: filepath.Join(t.TempDir(), "gateway"), config: filepath.Join(t.TempDir(), "gatewayd.toml")}
 	at := freePort(t, "tcp")
 	d.url = "ws://" + at + signaling.Path
-	text := fmt.Sprintf("state = %q\nlink = %q\nsignaling = %q\nmedia = %q\nturn_udp = %q\nturn_tcp = %q\n",
-		d.state, b.socket, at, freePort(t, "udp"), freePort(t, "udp"), freePort(t, "tcp"))
+	text := fmt.Sprintf("state = %q\nlink = %q\nsignaling = %q\nturn_udp = %q\nturn_tcp = %q\n[[media]]\ndoors = [\"visitor\", \"kiosk\", \"staff\"]\nlisten = %q\n",
+		d.state, b.socket, at, freePort(t, "udp"), freePort(t, "tcp"), freePort(t, "udp"))
 	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
