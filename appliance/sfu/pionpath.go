@@ -51,7 +51,7 @@ type zoneAPI struct {
 func NewPionPath(c clock.Clock, zones ...Zone) (*PionPath, error) {
 	p := &PionPath{clock: c, apis: map[string][]zoneAPI{}, legs: map[ident.Call]map[*pionLeg]struct{}{}}
 	for _, z := range zones {
-		mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: z.Conn, Logger: quiet{}})
+		mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: answering(z.Conn, c), Logger: quiet{}})
 		p.muxes = append(p.muxes, mux)
 		api, err := newAPI(mux, z)
 		if err != nil {
