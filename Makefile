@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help run build ui gen check test test-go race test-ui fleet e2e fuzz bench lint image install clean
+.PHONY: help run build ui gen check test test-go race test-ui fleet e2e fuzz bench lint image image-check install clean
 
 export GOTOOLCHAIN := local
 BIN    := build/bin
@@ -39,8 +39,8 @@ gen: ui/node_modules/.package-lock.json ## generated code; leaves the tree clean
 check: ui/node_modules/.package-lock.json ## the quick loop before a commit
 	go vet ./...
 	go tool staticcheck ./...
-	files=$$(go tool gofumpt -l appliance daemons ui); [ -z "$$files" ] || { echo "gofumpt would change: $$files"; exit 1; }
-	go test ./appliance/... ./daemons
+	files=$$(go tool gofumpt -l appliance daemons images provisioning ui); [ -z "$$files" ] || { echo "gofumpt would change: $$files"; exit 1; }
+	go test ./appliance/... ./daemons ./images
 	cd ui && npm run --silent check && npm run --silent test
 
 install:
@@ -79,6 +79,11 @@ lint: ## golangci-lint and the slow linters
 
 image: ## the disk image, into build/image/out; root, Debian 12: IMAGE_VERSION=1.0.0, IMAGE_KERNEL=cloud, more in images/build
 	@images/build
+
+image-check: ## units, users, partitions, rules and site files as the box will read them; seconds, no image needed
+	@.ci/install
+	@echo "image-check: systemd, nft and the daemons find nothing to say about what goes into the image"
+	$(if $(filter 0,$(shell id -u)),IMAGE_TESTS=required) go test -count=1 ./images/... ./provisioning/...
 
 clean: ## removes what these targets built
 	rm -rf build ui/node_modules
