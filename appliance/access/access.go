@@ -50,6 +50,7 @@ const (
 	StageDeviceCode     = "device_code"
 	StageTOTP           = "totp"
 	StagePasswordChange = "password_change"
+	StageNewPIN         = StagePasswordChange // of an inmate who came with an issued PIN
 )
 
 // Session is somebody who is signed in, perhaps not wholly yet.

@@ -55,6 +55,7 @@ recordings.export   investigator:rs2
 identity.send       visitor:o
 people.see          clerk:y moderator:y monitor:y investigator:r administrator:y
 roster.import       clerk:y administrator:y
+pins.issue          clerk:y administrator:y
 cases.decide        moderator:q clerk:q
 restrictions.add    clerk:r investigator:r administrator:r
 restrictions.lift   administrator:rs2

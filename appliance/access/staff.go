@@ -28,6 +28,9 @@ type Staff struct {
 	Roles    []string
 	Language string
 	Disabled bool
+	Invited  time.Time // until when its owner can turn it on; zero when it is on, or nobody can
+	Active   bool      // has a password
+	Last     time.Time // its last sign-in; zero when there was none
 }
 
 // Factor is the second factor of a new account, shown once.
@@ -37,13 +40,45 @@ const totpPeriod = 30
 
 var usernameShape = regexp.MustCompile(`^[a-z][a-z0-9._-]{2,59}$`)
 
-const staffColumns = `id, username, name, roles, language, disabled_at IS NOT NULL`
+const staffColumns = `id, username, name, roles, language, disabled_at IS NOT NULL, password <> '',
+	coalesce((SELECT expires_at FROM invitation WHERE staff = id), 0), coalesce((SELECT max(created_at) FROM session WHERE who = staff.id AND stage = 'full'), 0)`
 
 func scanStaff(r interface{ Scan(...any) error }) (s Staff, err error) {
 	var words string
-	err = r.Scan(&s.ID, &s.Username, &s.Name, &words, &s.Language, &s.Disabled)
+	var invited, last int64
+	err = r.Scan(&s.ID, &s.Username, &s.Name, &words, &s.Language, &s.Disabled, &s.Active, &invited, &last)
 	s.Roles = strings.Fields(words)
+	if invited != 0 {
+		s.Invited = store.Time(invited)
+	}
+	if last != 0 {
+		s.Last = store.Time(last)
+	}
 	return s, err
+}
+
+// check notes on f what is wrong with an account's own words.
+func (s *Staff) check(f *fault.Error) {
+	if !usernameShape.MatchString(s.Username) {
+		f.WithField("username", "username")
+	}
+	if s.Name = strings.TrimSpace(s.Name); s.Name == "" || len(s.Name) > 120 {
+		f.WithField("name", "required")
+	}
+	if len(s.Roles) == 0 || slices.ContainsFunc(s.Roles, func(r string) bool { return !slices.Contains(roles(), r) }) {
+		f.WithField("roles", "unknown")
+	}
+	if slices.Contains(s.Roles, Administrator) && slices.Contains(s.Roles, Investigator) {
+		f.WithField("roles", "apart")
+	}
+}
+
+// fill gives a new account what nobody typed.
+func (s *Staff) fill() {
+	s.ID = ident.New[ident.Staff]()
+	if s.Language == "" {
+		s.Language = "en"
+	}
 }
 
 // Staff returns an account, NotFound when there is none.
@@ -81,18 +116,7 @@ type newStaff struct {
 func (a *Access) prepareStaff(ctx context.Context, s Staff, password string) (newStaff, error) {
 	const op = "access.AddStaff"
 	f := fault.New(op, fault.Invalid, "Check the form.").WithCode("form")
-	if !usernameShape.MatchString(s.Username) {
-		f.WithField("username", "username")
-	}
-	if s.Name = strings.TrimSpace(s.Name); s.Name == "" || len(s.Name) > 120 {
-		f.WithField("name", "required")
-	}
-	if len(s.Roles) == 0 || slices.ContainsFunc(s.Roles, func(r string) bool { return !slices.Contains(roles(), r) }) {
-		f.WithField("roles", "unknown")
-	}
-	if slices.Contains(s.Roles, Administrator) && slices.Contains(s.Roles, Investigator) {
-		f.WithField("roles", "apart")
-	}
+	s.check(f)
 	rules, err := a.rules(ctx)
 	if err != nil {
 		return newStaff{}, err
@@ -105,10 +129,7 @@ func (a *Access) prepareStaff(ctx context.Context, s Staff, password string) (ne
 	if len(f.Fields) > 0 {
 		return newStaff{}, f
 	}
-	s.ID = ident.New[ident.Staff]()
-	if s.Language == "" {
-		s.Language = "en"
-	}
+	s.fill()
 	n := newStaff{staff: s}
 	if n.hash, err = a.Hasher.Hash(ctx, vault.Password, password); err != nil {
 		return newStaff{}, err
@@ -166,7 +187,7 @@ func (a *Access) SignInStaff(ctx context.Context, door, username, password strin
 	if err != nil {
 		return Entry{}, err
 	}
-	if door == DoorSetup && !slices.Contains(acc.s.Roles, Administrator) && !slices.Contains(acc.s.Roles, Installer) {
+	if door == DoorSetup && !maySetUp(acc.s.Roles) {
 		acc = account{}
 	}
 	whose := digest(door, username)
@@ -252,19 +273,4 @@ func totpStep(secret, code string, now time.Time) (int64, bool) {
 		}
 	}
 	return 0, false
-}
-
-// DisableStaff closes an account; its sessions end at once.
-func (a *Access) DisableStaff(tx *store.Tx, by ident.Actor, id ident.Staff, reason string) error {
-	n, err := tx.ExecN(`UPDATE staff SET disabled_at = ? WHERE id = ? AND disabled_at IS NULL`, store.Ms(tx.Now()), id)
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		return fault.New("access.DisableStaff", fault.NotFound, "There is no such person.").WithCode("not_found")
-	}
-	if err := a.End(tx, string(id)); err != nil {
-		return err
-	}
-	return audit.Record(tx, by, "staff.disable", id, audit.Reason(reason))
 }

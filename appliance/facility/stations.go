@@ -71,9 +71,25 @@ func (fs *Facilities) PutUnit(tx *store.Tx, by ident.Actor, u Unit) (Unit, error
 		u.ID = ident.New[ident.Unit]()
 	}
 	if err := tx.Exec(`INSERT INTO units (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name`, string(u.ID), u.Name); err != nil {
-		return Unit{}, fmt.Errorf("write unit: %w", err)
+		return Unit{}, taken("write unit", err)
 	}
 	return u, fs.changed(tx, by, "unit.put", string(u.ID), audit.After(u))
+}
+
+// RemoveUnit takes away a housing unit that nothing has ever stood in: Conflict when a station, a retired one too, or a
+// person refers to it.
+func (fs *Facilities) RemoveUnit(tx *store.Tx, by ident.Actor, id ident.Unit) error {
+	const op = "facility.RemoveUnit"
+	n, err := tx.ExecN(`DELETE FROM units WHERE id = ?`, string(id))
+	switch {
+	case fault.Is(err, fault.Conflict):
+		return fault.New(op, fault.Conflict, "Stations or people belong to this housing unit.").WithCode("unit.used").Because(err)
+	case err != nil:
+		return fmt.Errorf("remove unit: %w", err)
+	case n == 0:
+		return fault.New(op, fault.NotFound, "There is no such housing unit.").WithCode("not_found")
+	}
+	return fs.changed(tx, by, "unit.remove", string(id))
 }
 
 const stationColumns = `id, name, kind, coalesce(unit, ''), state, private`
@@ -121,7 +137,7 @@ func (fs *Facilities) PutStation(tx *store.Tx, by ident.Actor, s Station) (Stati
 			WHERE kind = excluded.kind AND unit IS excluded.unit AND state <> 'retired'`,
 		string(s.ID), s.Name, string(s.Kind), string(s.Unit), string(s.State), s.Private)
 	if err != nil {
-		return Station{}, fmt.Errorf("write station: %w", err)
+		return Station{}, taken("write station", err)
 	}
 	if n == 0 {
 		return Station{}, fault.New("facility.PutStation", fault.Conflict, "A station keeps its kind and unit, and stays retired. Add a new station.").WithCode("station.fixed")
@@ -147,4 +163,12 @@ func (s Station) check() error {
 		return bad
 	}
 	return nil
+}
+
+// taken says that a name is in use where that is why a row could not be written.
+func taken(doing string, err error) error {
+	if fault.Is(err, fault.Conflict) {
+		return fault.New("facility.Put", fault.Conflict, "This name is in use. Choose another one.").WithCode("form").WithField("name", "nameTaken").Because(err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -75,6 +75,21 @@ func (p *People) Inmates(tx *store.Tx, query string, offset, limit int) ([]Inmat
 	return list, total, err
 }
 
+// InUnits counts who lives in each housing unit now, whoever is out for a while included.
+func (p *People) InUnits(tx *store.Tx) (map[ident.Unit]int, error) {
+	type count struct {
+		unit ident.Unit
+		n    int
+	}
+	list, err := store.All(tx, func(r *store.Rows) (c count, err error) { err = r.Scan(&c.unit, &c.n); return c, err },
+		`SELECT unit, count(*) FROM inmate WHERE state IN ('in_custody','temp_out') AND unit IS NOT NULL GROUP BY unit`)
+	in := map[ident.Unit]int{}
+	for _, c := range list {
+		in[c.unit] = c.n
+	}
+	return in, err
+}
+
 // missing turns a row that is not there into the room's own words.
 func missing(err error, op, words string) error {
 	if fault.Is(err, fault.NotFound) {

@@ -105,7 +105,10 @@ func (s *Schedule) EndTemplate(tx *store.Tx, by ident.Actor, id ident.Template, 
 		return 0, fmt.Errorf("end template: %w", err)
 	}
 	if n == 0 {
-		return 0, fault.New("schedule.EndTemplate", fault.NotFound, "There is no such template, or it ends before.")
+		if _, err := s.Template(tx, id); err != nil {
+			return 0, err
+		}
+		return 0, fault.New("schedule.EndTemplate", fault.Conflict, "This session template ends before.").WithCode("template.ended")
 	}
 	if err := tx.Exec(`DELETE FROM slots WHERE template = ? AND date > ? AND taken = 0`, string(id), last); err != nil {
 		return 0, fmt.Errorf("remove free slots: %w", err)
@@ -141,7 +144,7 @@ func (s *Schedule) replicate(tx *store.Tx, by ident.Actor, t Template) error {
 }
 
 func (t Template) check(opening facility.Opening) error {
-	bad := fault.New("schedule.PutTemplate", fault.Invalid, "The session template is not complete.")
+	bad := fault.New("schedule.PutTemplate", fault.Invalid, "The session template is not complete.").WithCode("form")
 	if t.Name == "" {
 		bad.WithField("name", "required")
 	}

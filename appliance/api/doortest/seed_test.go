@@ -5,9 +5,12 @@ import (
 	"image"
 	"image/jpeg"
 
+	"sallyport/appliance/access"
 	"sallyport/appliance/calls/callstest"
+	"sallyport/appliance/facility"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/people"
+	"sallyport/appliance/schedule"
 	"sallyport/appliance/store"
 )
 
@@ -24,6 +27,10 @@ type Objects struct {
 	Hold      ident.Visit
 	Other     ident.Visitor // to whom none of them belongs, but the case is about them
 	OtherIn   ident.Inmate
+	Template  ident.Template
+	Closure   int64
+	Unit      ident.Unit // nothing is in it
+	Staff     ident.Staff
 }
 
 // Seed adds what the site does not have: somebody else, whose identity waits in a case, another inmate, and a recording.
@@ -55,9 +62,33 @@ func (h *House) Seed() Objects {
 			VALUES (?, 'A0178', 'B2', 'Lee', 'Bowen', 'lee bowen', '1991-01-01', 'en', ?, 'in_custody', ?, ?)`, o.OtherIn, h.Unit, ms, ms); err != nil {
 			return err
 		}
+		if err := tx.Row(`SELECT template FROM visits WHERE id = ?`, h.Visit).Scan(&o.Template); err != nil {
+			return err
+		}
+		if err := h.office(tx, &o); err != nil {
+			return err
+		}
 		return tx.Exec(`INSERT INTO recording (id, call, visit, folder, state, armed) VALUES (?, ?, ?, 'gone', 'available', ?)`, o.Recording, o.Call, o.Visit, ms)
 	})
 	return o
+}
+
+// office makes what set-up changes: an empty unit, a clerk who is invited, and a closure long after the visit.
+func (h *House) office(tx *store.Tx, o *Objects) error {
+	by := ident.System()
+	u, err := h.Facility.PutUnit(tx, by, facility.Unit{Name: "Z Wing"})
+	if err != nil {
+		return err
+	}
+	s, _, err := h.Access.InviteStaff(tx, by, access.Staff{Username: "kit.hale", Name: "Kit Hale", Roles: []string{access.Clerk}})
+	if err != nil {
+		return err
+	}
+	c, err := h.Schedule.Close(tx, by, schedule.Closure{
+		From: h.Starts.AddDate(0, 1, 0), To: h.Starts.AddDate(0, 1, 1), Scope: schedule.CloseFacility, Reason: "staffing",
+	})
+	o.Unit, o.Staff, o.Closure = u.ID, s.ID, c.ID
+	return err
 }
 
 // someoneElse is an active visitor whose photos wait for a moderator.

@@ -80,6 +80,13 @@ func bodies(o Objects) map[string]any {
 	reason := map[string]any{"reason": "conduct"}
 	// Each is tried once, so that no lock hides the answer.
 	nobody, phone := strings.ToLower(ident.Reference()), fmt.Sprintf("+4420794%05d", rand.IntN(100_000))
+	activation := map[string]any{"username": nobody, "code": "0000 0000", "password": "correct horse battery"}
+	template := map[string]any{
+		"name": "Mornings", "class": "social", "weekdays": []int{1, 2}, "starts": "09:00", "ends": "12:00", "pitch": 30, "lengths": []int{30}, "capacity": 2,
+		"every_weeks": 1, "from": "2027-03-09", "units": []string{}, "private": false,
+	}
+	last := map[string]any{"last": "2027-03-09"}
+	closure := map[string]any{"scope": "facility", "from": "2027-04-01T09:00", "to": "2027-04-01T12:00", "reason": "staffing"}
 	return map[string]any{
 		"registerVisitor": map[string]any{
 			"first_name": "A", "last_name": "B", "date_of_birth": "1980-01-01", "phone": "+442079460003", "email": "c@example.org",
@@ -106,6 +113,16 @@ func bodies(o Objects) map[string]any {
 			"name": "N", "kind": "jail", "zone": "Europe/London", "country": "GB", "currency": "GBP", "preset": "county-jail",
 			"support": map[string]any{"phone": "1", "hours": "9"},
 		},
+		"putOwnPin": map[string]any{"pin": "740913"},
+		"addUnit":   map[string]any{"name": "Wing " + nobody}, "renameUnit": map[string]any{"name": "Wing " + nobody},
+		"addStation":    map[string]any{"name": "Kiosk " + nobody, "kind": "kiosk", "unit": o.Unit, "private": false},
+		"changeStation": map[string]any{"name": "Kiosk " + nobody, "private": true, "state": "disabled"},
+		"putOpening":    map[string]any{"hours": []any{map[string]any{"weekday": 1, "opens": "09:00", "closes": "24:00"}}},
+		"inviteStaff":   map[string]any{"name": "Lou Park", "username": "lou." + nobody, "roles": []string{"monitor"}},
+		"changeStaff":   map[string]any{"name": "Kit Hale", "roles": []string{"clerk", "moderator"}},
+		"activateStaff": activation, "activateSetup": activation,
+		"addStaffTemplate": template, "addSetupTemplate": template, "endStaffTemplate": last, "endSetupTemplate": last,
+		"addStaffClosure": closure, "addSetupClosure": closure,
 	}
 }
 
@@ -115,14 +132,17 @@ func address(op api.Operation, o Objects, exists bool) string {
 		o = Objects{
 			Visit: ident.New[ident.Visit](), Contact: ident.New[ident.Contact](), Case: ident.New[ident.Case](), Call: ident.New[ident.Call](),
 			Recording: ident.New[ident.Recording](), Inmate: ident.New[ident.Inmate](), Station: ident.New[ident.Station](),
-			View: ident.New[ident.View](), Hold: ident.New[ident.Visit](),
+			View: ident.New[ident.View](), Hold: ident.New[ident.Visit](), Template: ident.New[ident.Template](), Closure: 1 << 40,
+			Unit: ident.New[ident.Unit](), Staff: ident.New[ident.Staff](),
 		}
 	}
 	path := strings.NewReplacer("{visit}", string(o.Visit), "{contact}", string(o.Contact), "{case}", string(o.Case), "{call}", string(o.Call),
 		"{recording}", string(o.Recording), "{inmate}", string(o.Inmate), "{station}", string(o.Station), "{view}", string(o.View),
-		"{hold}", string(o.Hold), "{kind}", "selfie", "{seat}", "v1").Replace(op.Path)
+		"{hold}", string(o.Hold), "{template}", string(o.Template), "{closure}", fmt.Sprint(o.Closure), "{unit}", string(o.Unit), "{staff}", string(o.Staff),
+		"{kind}", "selfie", "{seat}", "v1").Replace(op.Path)
 	return path + map[string]string{
 		"listStarts": "?from=2027-03-05&to=2027-03-08&minutes=30", "importRoster": "?full=false", "listStaffVisits": "?state=confirmed",
+		"countStaffStanding": "?after=2027-03-01", "countSetupStanding": "?after=2027-03-01",
 	}[op.ID]
 }
 

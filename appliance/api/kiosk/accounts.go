@@ -62,9 +62,24 @@ func (d *Door) session(ctx context.Context, s access.Session) (out KioskSession,
 	err = d.DB.View(ctx, func(tx *store.Tx) error {
 		i, err := d.People.Inmate(tx, ident.Inmate(s.Actor.ID))
 		out = KioskSession{
-			Csrf: s.CSRF, Expires: s.Expires, FirstName: i.First, LastName: i.Last, Number: i.Number, Language: Language(i.Language),
+			Stage: KioskSessionStageFull, Csrf: s.CSRF, Expires: s.Expires, FirstName: i.First, LastName: i.Last, Number: i.Number, Language: Language(i.Language),
+		}
+		if s.Stage == access.StageNewPIN {
+			out.Stage = KioskSessionStageNewPin
 		}
 		return err
 	})
 	return out, err
+}
+
+// PutOwnPin takes the PIN that an inmate chooses after an issued one.
+func (d *Door) PutOwnPin(ctx context.Context, r PutOwnPinRequestObject) (PutOwnPinResponseObject, error) {
+	req := api.From(ctx)
+	e, err := d.Access.ChooseInmatePIN(ctx, req.Session, r.Body.Pin)
+	if err != nil {
+		return nil, err
+	}
+	req.SetSession(e.Secret, e.Expires.Sub(d.Clock.Now()))
+	s, err := d.session(ctx, e.Session)
+	return PutOwnPin200JSONResponse{KioskSessionJSONResponse(s)}, err
 }

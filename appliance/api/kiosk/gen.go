@@ -69,6 +69,24 @@ func (e FacilityPublicKind) Valid() bool {
 	}
 }
 
+// Defines values for KioskSessionStage.
+const (
+	KioskSessionStageFull   KioskSessionStage = "full"
+	KioskSessionStageNewPin KioskSessionStage = "new_pin"
+)
+
+// Valid indicates whether the value is a known member of the KioskSessionStage enum.
+func (e KioskSessionStage) Valid() bool {
+	switch e {
+	case KioskSessionStageFull:
+		return true
+	case KioskSessionStageNewPin:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Language.
 const (
 	Cy Language = "cy"
@@ -208,16 +226,20 @@ type KioskRequests struct {
 	Visits   []KioskVisit   `json:"visits"`
 }
 
-// KioskSession defines model for KioskSession.
+// KioskSession new_pin: signed in with an issued PIN, and nothing can be done before the inmate has chosen one.
 type KioskSession struct {
-	Csrf       string     `json:"csrf"`
-	Expires    time.Time  `json:"expires"`
-	FirstName  string     `json:"first_name"`
-	Language   Language   `json:"language"`
-	LastName   string     `json:"last_name"`
-	LastSignIn *time.Time `json:"last_sign_in,omitempty"`
-	Number     string     `json:"number"`
+	Csrf       string            `json:"csrf"`
+	Expires    time.Time         `json:"expires"`
+	FirstName  string            `json:"first_name"`
+	Language   Language          `json:"language"`
+	LastName   string            `json:"last_name"`
+	LastSignIn *time.Time        `json:"last_sign_in,omitempty"`
+	Number     string            `json:"number"`
+	Stage      KioskSessionStage `json:"stage"`
 }
+
+// KioskSessionStage defines model for KioskSession.Stage.
+type KioskSessionStage string
 
 // KioskSignIn defines model for KioskSignIn.
 type KioskSignIn struct {
@@ -263,6 +285,11 @@ type Language string
 
 // LocalDate A date of the facility.
 type LocalDate = string
+
+// NewPin defines model for NewPin.
+type NewPin struct {
+	Pin string `json:"pin"`
+}
 
 // News defines model for News.
 type News struct {
@@ -356,6 +383,9 @@ type EnrolStationJSONRequestBody = Code
 // SignInInmateJSONRequestBody defines body for SignInInmate for application/json ContentType.
 type SignInInmateJSONRequestBody = KioskSignIn
 
+// PutOwnPinJSONRequestBody defines body for PutOwnPin for application/json ContentType.
+type PutOwnPinJSONRequestBody = NewPin
+
 // AnswerVisitJSONRequestBody defines body for AnswerVisit for application/json ContentType.
 type AnswerVisitJSONRequestBody = Answer
 
@@ -394,6 +424,9 @@ type ServerInterface interface {
 
 	// (POST /api/kiosk/session)
 	SignInInmate(c fiber.Ctx) error
+
+	// (PUT /api/kiosk/session/pin)
+	PutOwnPin(c fiber.Ctx) error
 
 	// (GET /api/kiosk/visits)
 	ListKioskVisits(c fiber.Ctx) error
@@ -608,6 +641,24 @@ func (siw *ServerInterfaceWrapper) SignInInmate(c fiber.Ctx) error {
 	return handler(c)
 }
 
+// PutOwnPin operation middleware
+func (siw *ServerInterfaceWrapper) PutOwnPin(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.PutOwnPin(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // ListKioskVisits operation middleware
 func (siw *ServerInterfaceWrapper) ListKioskVisits(c fiber.Ctx) error {
 
@@ -745,6 +796,8 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 	router.Get(options.BaseURL+"/api/kiosk/session", wrapper.GetKioskSession)
 
 	router.Post(options.BaseURL+"/api/kiosk/session", wrapper.SignInInmate)
+
+	router.Put(options.BaseURL+"/api/kiosk/session/pin", wrapper.PutOwnPin)
 
 	router.Get(options.BaseURL+"/api/kiosk/home", wrapper.GetKioskHome)
 
@@ -1058,6 +1111,35 @@ func (response SignInInmatedefaultApplicationProblemPlusJSONResponse) VisitSignI
 	return ctx.JSON(&response.Body)
 }
 
+type PutOwnPinRequestObject struct {
+	Body *PutOwnPinJSONRequestBody
+}
+
+type PutOwnPinResponseObject interface {
+	VisitPutOwnPinResponse(ctx fiber.Ctx) error
+}
+
+type PutOwnPin200JSONResponse struct{ KioskSessionJSONResponse }
+
+func (response PutOwnPin200JSONResponse) VisitPutOwnPinResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type PutOwnPindefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PutOwnPindefaultApplicationProblemPlusJSONResponse) VisitPutOwnPinResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
 type ListKioskVisitsRequestObject struct {
 }
 
@@ -1207,6 +1289,9 @@ type StrictServerInterface interface {
 
 	// (POST /api/kiosk/session)
 	SignInInmate(ctx context.Context, request SignInInmateRequestObject) (SignInInmateResponseObject, error)
+
+	// (PUT /api/kiosk/session/pin)
+	PutOwnPin(ctx context.Context, request PutOwnPinRequestObject) (PutOwnPinResponseObject, error)
 
 	// (GET /api/kiosk/visits)
 	ListKioskVisits(ctx context.Context, request ListKioskVisitsRequestObject) (ListKioskVisitsResponseObject, error)
@@ -1526,6 +1611,45 @@ func (sh *strictHandler) SignInInmate(ctx fiber.Ctx) error {
 		return err
 	} else if validResponse, ok := response.(SignInInmateResponseObject); ok {
 		if err := validResponse.VisitSignInInmateResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutOwnPin operation middleware
+func (sh *strictHandler) PutOwnPin(ctx fiber.Ctx) error {
+	var request PutOwnPinRequestObject
+
+	var body PutOwnPinJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.PutOwnPin(ctx.Context(), request.(PutOwnPinRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutOwnPin")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutOwnPinResponseObject); ok {
+		if err := validResponse.VisitPutOwnPinResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

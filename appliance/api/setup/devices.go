@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"strings"
 
 	"sallyport/appliance/api"
 	"sallyport/appliance/facility"
@@ -11,46 +12,65 @@ import (
 
 // ListSetupStations lists all stations and whether each has a device.
 func (d *Door) ListSetupStations(ctx context.Context, _ ListSetupStationsRequestObject) (ListSetupStationsResponseObject, error) {
-	out := Stations{Stations: []Station{}}
-	err := d.DB.View(ctx, func(tx *store.Tx) error {
-		list, err := d.Facility.Stations(tx)
-		if err != nil {
-			return err
-		}
-		names, err := d.unitNames(tx)
-		if err != nil {
-			return err
-		}
-		for _, s := range list {
-			one, err := d.station(tx, s, names)
-			if err != nil {
-				return err
-			}
-			out.Stations = append(out.Stations, one)
-		}
-		return nil
-	})
+	var out Stations
+	err := d.DB.View(ctx, func(tx *store.Tx) (err error) { out.Stations, err = d.StationList(tx); return err })
 	return ListSetupStations200JSONResponse{StationsJSONResponse(out)}, err
 }
 
-func (d *Door) unitNames(tx *store.Tx) (map[ident.Unit]string, error) {
-	units, err := d.Facility.Units(tx)
-	names := map[ident.Unit]string{}
-	for _, u := range units {
-		names[u.ID] = u.Name
+// AddStation adds a station; its device comes by a code.
+func (d *Door) AddStation(ctx context.Context, r AddStationRequestObject) (AddStationResponseObject, error) {
+	s := facility.Station{Name: strings.TrimSpace(r.Body.Name), Kind: facility.StationKind(r.Body.Kind), Private: r.Body.Private}
+	if r.Body.Unit != nil {
+		s.Unit = ident.Unit(*r.Body.Unit)
 	}
-	return names, err
+	out, err := d.put(ctx, func(tx *store.Tx) (facility.Station, error) {
+		if s.Unit == "" {
+			return s, nil // in the lobby, or refused by the room
+		}
+		_, err := d.Facility.Unit(tx, s.Unit)
+		return s, err
+	})
+	return AddStation201JSONResponse(out), err
 }
 
-func (d *Door) station(tx *store.Tx, s facility.Station, names map[ident.Unit]string) (Station, error) {
-	since, err := d.Access.Enrolled(tx, s.ID)
-	out := Station{
-		Id: string(s.ID), Name: s.Name, Kind: StationKind(s.Kind), Unit: names[s.Unit], State: string(s.State), Enrolled: !since.IsZero(),
+// ChangeStation renames a station, or takes it out of use and back.
+func (d *Door) ChangeStation(ctx context.Context, r ChangeStationRequestObject) (ChangeStationResponseObject, error) {
+	id, err := ident.Parse[ident.Station](r.Station)
+	if err != nil {
+		return nil, err
 	}
-	if !since.IsZero() {
-		out.Since = &since
-	}
+	out, err := d.put(ctx, func(tx *store.Tx) (facility.Station, error) {
+		s, err := d.Facility.Station(tx, id)
+		if s.State != facility.Retired {
+			s.State = facility.StationState(r.Body.State)
+		}
+		s.Name, s.Private = strings.TrimSpace(r.Body.Name), r.Body.Private
+		return s, err
+	})
+	return ChangeStation200JSONResponse(out), err
+}
+
+// put writes the station that change returns and answers how it stands.
+func (d *Door) put(ctx context.Context, change func(*store.Tx) (facility.Station, error)) (out api.Station, err error) {
+	by := api.From(ctx).Actor()
+	err = d.DB.Update(ctx, func(tx *store.Tx) error {
+		s, err := change(tx)
+		if err != nil {
+			return err
+		}
+		if s, err = d.Facility.PutStation(tx, by, s); err != nil {
+			return err
+		}
+		out, err = d.StationOf(tx, s)
+		return err
+	})
 	return out, err
+}
+
+// RetireStation takes a station out for ever.
+func (d *Door) RetireStation(ctx context.Context, r RetireStationRequestObject) (RetireStationResponseObject, error) {
+	out, err := d.Rooms.RetireStation(ctx, r.Station)
+	return RetireStation200JSONResponse(out), err
 }
 
 // IssueEnrolmentCode makes the code that turns one device into a station.

@@ -6,7 +6,10 @@ package setup
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
+
+	"sallyport/appliance/api"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/oapi-codegen/runtime"
@@ -87,39 +90,120 @@ func (e HealthPartState) Valid() bool {
 	}
 }
 
-// Defines values for StaffSessionStage.
+// Defines values for NewStaffRoles.
 const (
-	Full StaffSessionStage = "full"
-	Totp StaffSessionStage = "totp"
+	NewStaffRolesAdministrator NewStaffRoles = "administrator"
+	NewStaffRolesClerk         NewStaffRoles = "clerk"
+	NewStaffRolesInstaller     NewStaffRoles = "installer"
+	NewStaffRolesInvestigator  NewStaffRoles = "investigator"
+	NewStaffRolesModerator     NewStaffRoles = "moderator"
+	NewStaffRolesMonitor       NewStaffRoles = "monitor"
 )
 
-// Valid indicates whether the value is a known member of the StaffSessionStage enum.
-func (e StaffSessionStage) Valid() bool {
+// Valid indicates whether the value is a known member of the NewStaffRoles enum.
+func (e NewStaffRoles) Valid() bool {
 	switch e {
-	case Full:
+	case NewStaffRolesAdministrator:
 		return true
-	case Totp:
+	case NewStaffRolesClerk:
+		return true
+	case NewStaffRolesInstaller:
+		return true
+	case NewStaffRolesInvestigator:
+		return true
+	case NewStaffRolesModerator:
+		return true
+	case NewStaffRolesMonitor:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for StationKind.
+// Defines values for NewStationKind.
 const (
-	Kiosk  StationKind = "kiosk"
-	Lobby  StationKind = "lobby"
-	Tablet StationKind = "tablet"
+	Kiosk  NewStationKind = "kiosk"
+	Lobby  NewStationKind = "lobby"
+	Tablet NewStationKind = "tablet"
 )
 
-// Valid indicates whether the value is a known member of the StationKind enum.
-func (e StationKind) Valid() bool {
+// Valid indicates whether the value is a known member of the NewStationKind enum.
+func (e NewStationKind) Valid() bool {
 	switch e {
 	case Kiosk:
 		return true
 	case Lobby:
 		return true
 	case Tablet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StaffChangeRoles.
+const (
+	StaffChangeRolesAdministrator StaffChangeRoles = "administrator"
+	StaffChangeRolesClerk         StaffChangeRoles = "clerk"
+	StaffChangeRolesInstaller     StaffChangeRoles = "installer"
+	StaffChangeRolesInvestigator  StaffChangeRoles = "investigator"
+	StaffChangeRolesModerator     StaffChangeRoles = "moderator"
+	StaffChangeRolesMonitor       StaffChangeRoles = "monitor"
+)
+
+// Valid indicates whether the value is a known member of the StaffChangeRoles enum.
+func (e StaffChangeRoles) Valid() bool {
+	switch e {
+	case StaffChangeRolesAdministrator:
+		return true
+	case StaffChangeRolesClerk:
+		return true
+	case StaffChangeRolesInstaller:
+		return true
+	case StaffChangeRolesInvestigator:
+		return true
+	case StaffChangeRolesModerator:
+		return true
+	case StaffChangeRolesMonitor:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StaffMemberState.
+const (
+	StaffMemberStateActive   StaffMemberState = "active"
+	StaffMemberStateDisabled StaffMemberState = "disabled"
+	StaffMemberStateInvited  StaffMemberState = "invited"
+)
+
+// Valid indicates whether the value is a known member of the StaffMemberState enum.
+func (e StaffMemberState) Valid() bool {
+	switch e {
+	case StaffMemberStateActive:
+		return true
+	case StaffMemberStateDisabled:
+		return true
+	case StaffMemberStateInvited:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StationChangeState.
+const (
+	StationChangeStateDisabled StationChangeState = "disabled"
+	StationChangeStateReady    StationChangeState = "ready"
+)
+
+// Valid indicates whether the value is a known member of the StationChangeState enum.
+func (e StationChangeState) Valid() bool {
+	switch e {
+	case StationChangeStateDisabled:
+		return true
+	case StationChangeStateReady:
 		return true
 	default:
 		return false
@@ -139,6 +223,9 @@ type Claimed struct {
 	TotpSecret string `json:"totp_secret"`
 	TotpUrl    string `json:"totp_url"`
 }
+
+// Closure visits: how many stand in it.
+type Closure = api.Closure
 
 // Code defines model for Code.
 type Code struct {
@@ -206,6 +293,42 @@ type HealthPartState string
 // Id defines model for Id.
 type Id = string
 
+// LocalDate A date of the facility.
+type LocalDate = string
+
+// NewClosure defines model for NewClosure.
+type NewClosure = api.NewClosure
+
+// NewStaff defines model for NewStaff.
+type NewStaff struct {
+	Name     string          `json:"name"`
+	Roles    []NewStaffRoles `json:"roles"`
+	Username string          `json:"username"`
+}
+
+// NewStaffRoles defines model for NewStaff.Roles.
+type NewStaffRoles string
+
+// NewStation A lobby place is in no unit.
+type NewStation struct {
+	Kind    NewStationKind `json:"kind"`
+	Name    string         `json:"name"`
+	Private bool           `json:"private"`
+	Unit    *Id            `json:"unit,omitempty"`
+}
+
+// NewStationKind defines model for NewStation.Kind.
+type NewStationKind string
+
+// NewTemplate A weekly pattern of sessions; without units it is for everybody, without lengths for every length of the rules.
+type NewTemplate = api.NewTemplate
+
+// OpeningHours defines model for OpeningHours.
+type OpeningHours = api.OpeningHours
+
+// OpeningSpan defines model for OpeningSpan.
+type OpeningSpan = api.OpeningSpan
+
 // Problem RFC 9457. code and params choose the words.
 type Problem struct {
 	Code     string                  `json:"code"`
@@ -225,6 +348,21 @@ type ProblemField struct {
 	Params *map[string]interface{} `json:"params,omitempty"`
 }
 
+// SessionTemplate visits: how many stand on it from today on.
+type SessionTemplate = api.SessionTemplate
+
+// SetupProgress devices: stations that have one; staff: accounts that can sign in, without those that are invited; templates: that have not ended.
+type SetupProgress struct {
+	Devices   int `json:"devices"`
+	Inmates   int `json:"inmates"`
+	Invited   int `json:"invited"`
+	Opening   int `json:"opening"`
+	Staff     int `json:"staff"`
+	Stations  int `json:"stations"`
+	Templates int `json:"templates"`
+	Units     int `json:"units"`
+}
+
 // SetupState defines model for SetupState.
 type SetupState struct {
 	Claimed  bool            `json:"claimed"`
@@ -234,20 +372,51 @@ type SetupState struct {
 	Zones    []string        `json:"zones"`
 }
 
-// StaffSession defines model for StaffSession.
-type StaffSession struct {
-	Capabilities []string          `json:"capabilities"`
-	Csrf         string            `json:"csrf"`
-	Expires      time.Time         `json:"expires"`
-	IdleS        int               `json:"idle_s"`
-	Name         *string           `json:"name,omitempty"`
-	Roles        []string          `json:"roles"`
-	Staff        *Id               `json:"staff,omitempty"`
-	Stage        StaffSessionStage `json:"stage"`
+// StaffActivation defines model for StaffActivation.
+type StaffActivation struct {
+	Code     string `json:"code"`
+	Password string `json:"password"`
+	Username string `json:"username"`
 }
 
-// StaffSessionStage defines model for StaffSession.Stage.
-type StaffSessionStage string
+// StaffChange defines model for StaffChange.
+type StaffChange struct {
+	Name  string             `json:"name"`
+	Roles []StaffChangeRoles `json:"roles"`
+}
+
+// StaffChangeRoles defines model for StaffChange.Roles.
+type StaffChangeRoles string
+
+// StaffInvitation defines model for StaffInvitation.
+type StaffInvitation struct {
+	Code    string      `json:"code"`
+	Expires time.Time   `json:"expires"`
+	Staff   StaffMember `json:"staff"`
+}
+
+// StaffMember defines model for StaffMember.
+type StaffMember struct {
+	Id           Id               `json:"id"`
+	InvitedUntil *time.Time       `json:"invited_until,omitempty"`
+	LastSignIn   *time.Time       `json:"last_sign_in,omitempty"`
+	Name         string           `json:"name"`
+	Own          bool             `json:"own"`
+	Roles        []string         `json:"roles"`
+	State        StaffMemberState `json:"state"`
+	Username     string           `json:"username"`
+}
+
+// StaffMemberState defines model for StaffMember.State.
+type StaffMemberState string
+
+// StaffMembers defines model for StaffMembers.
+type StaffMembers struct {
+	Staff []StaffMember `json:"staff"`
+}
+
+// StaffSession defines model for StaffSession.
+type StaffSession = api.StaffSession
 
 // StaffSignIn defines model for StaffSignIn.
 type StaffSignIn struct {
@@ -255,19 +424,21 @@ type StaffSignIn struct {
 	Username string `json:"username"`
 }
 
-// Station defines model for Station.
-type Station struct {
-	Enrolled bool        `json:"enrolled"`
-	Id       Id          `json:"id"`
-	Kind     StationKind `json:"kind"`
-	Name     string      `json:"name"`
-	Since    *time.Time  `json:"since,omitempty"`
-	State    string      `json:"state"`
-	Unit     string      `json:"unit"`
+// Standing How many visits stand on what goes away.
+type Standing = api.Standing
+
+// Station private: out of hearing, for privileged visits; unit_id is absent in the lobby.
+type Station = api.Station
+
+// StationChange defines model for StationChange.
+type StationChange struct {
+	Name    string             `json:"name"`
+	Private bool               `json:"private"`
+	State   StationChangeState `json:"state"`
 }
 
-// StationKind defines model for Station.Kind.
-type StationKind string
+// StationChangeState defines model for StationChange.State.
+type StationChangeState string
 
 // Stations defines model for Stations.
 type Stations struct {
@@ -281,11 +452,53 @@ type Support struct {
 	Phone string  `json:"phone"`
 }
 
+// TemplateEnd defines model for TemplateEnd.
+type TemplateEnd struct {
+	// Last A date of the facility.
+	Last LocalDate `json:"last"`
+}
+
+// Unit defines model for Unit.
+type Unit = api.Unit
+
+// UnitName defines model for UnitName.
+type UnitName struct {
+	Name string `json:"name"`
+}
+
+// Units defines model for Units.
+type Units struct {
+	Units []Unit `json:"units"`
+}
+
+// VisitingHours turnaround_minutes: how long a station stands free after a visit.
+type VisitingHours = api.VisitingHours
+
+// Wall A time of the facility's day; 24:00 is its end.
+type Wall = string
+
+// WallMinute A minute of the facility's own clock.
+type WallMinute = string
+
+// CountSetupStandingParams defines parameters for CountSetupStanding.
+type CountSetupStandingParams struct {
+	After LocalDate `form:"after" json:"after"`
+}
+
+// ActivateSetupJSONRequestBody defines body for ActivateSetup for application/json ContentType.
+type ActivateSetupJSONRequestBody = StaffActivation
+
 // ClaimApplianceJSONRequestBody defines body for ClaimAppliance for application/json ContentType.
 type ClaimApplianceJSONRequestBody = Claim
 
+// AddSetupClosureJSONRequestBody defines body for AddSetupClosure for application/json ContentType.
+type AddSetupClosureJSONRequestBody = NewClosure
+
 // PutFacilityJSONRequestBody defines body for PutFacility for application/json ContentType.
 type PutFacilityJSONRequestBody = FacilitySetup
+
+// PutOpeningJSONRequestBody defines body for PutOpening for application/json ContentType.
+type PutOpeningJSONRequestBody = OpeningHours
 
 // SignInSetupJSONRequestBody defines body for SignInSetup for application/json ContentType.
 type SignInSetupJSONRequestBody = StaffSignIn
@@ -293,17 +506,62 @@ type SignInSetupJSONRequestBody = StaffSignIn
 // ConfirmSetupTotpJSONRequestBody defines body for ConfirmSetupTotp for application/json ContentType.
 type ConfirmSetupTotpJSONRequestBody = Code
 
+// InviteStaffJSONRequestBody defines body for InviteStaff for application/json ContentType.
+type InviteStaffJSONRequestBody = NewStaff
+
+// ChangeStaffJSONRequestBody defines body for ChangeStaff for application/json ContentType.
+type ChangeStaffJSONRequestBody = StaffChange
+
+// AddStationJSONRequestBody defines body for AddStation for application/json ContentType.
+type AddStationJSONRequestBody = NewStation
+
+// ChangeStationJSONRequestBody defines body for ChangeStation for application/json ContentType.
+type ChangeStationJSONRequestBody = StationChange
+
+// AddSetupTemplateJSONRequestBody defines body for AddSetupTemplate for application/json ContentType.
+type AddSetupTemplateJSONRequestBody = NewTemplate
+
+// EndSetupTemplateJSONRequestBody defines body for EndSetupTemplate for application/json ContentType.
+type EndSetupTemplateJSONRequestBody = TemplateEnd
+
+// AddUnitJSONRequestBody defines body for AddUnit for application/json ContentType.
+type AddUnitJSONRequestBody = UnitName
+
+// RenameUnitJSONRequestBody defines body for RenameUnit for application/json ContentType.
+type RenameUnitJSONRequestBody = UnitName
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 
+	// (POST /api/setup/activation)
+	ActivateSetup(c fiber.Ctx) error
+
 	// (POST /api/setup/claim)
 	ClaimAppliance(c fiber.Ctx) error
+
+	// (POST /api/setup/closures)
+	AddSetupClosure(c fiber.Ctx) error
+
+	// (DELETE /api/setup/closures/{closure})
+	LiftSetupClosure(c fiber.Ctx, closure int64) error
 
 	// (PUT /api/setup/facility)
 	PutFacility(c fiber.Ctx) error
 
 	// (GET /api/setup/health)
 	GetHealth(c fiber.Ctx) error
+
+	// (GET /api/setup/hours)
+	ListSetupHours(c fiber.Ctx) error
+
+	// (GET /api/setup/opening)
+	GetOpening(c fiber.Ctx) error
+
+	// (PUT /api/setup/opening)
+	PutOpening(c fiber.Ctx) error
+
+	// (GET /api/setup/progress)
+	GetSetupProgress(c fiber.Ctx) error
 
 	// (DELETE /api/setup/session)
 	SignOutSetup(c fiber.Ctx) error
@@ -317,14 +575,62 @@ type ServerInterface interface {
 	// (POST /api/setup/session/totp)
 	ConfirmSetupTotp(c fiber.Ctx) error
 
+	// (GET /api/setup/staff)
+	ListStaff(c fiber.Ctx) error
+
+	// (POST /api/setup/staff)
+	InviteStaff(c fiber.Ctx) error
+
+	// (PUT /api/setup/staff/{staff})
+	ChangeStaff(c fiber.Ctx, staff Id) error
+
+	// (POST /api/setup/staff/{staff}/disable)
+	DisableStaff(c fiber.Ctx, staff Id) error
+
+	// (POST /api/setup/staff/{staff}/enable)
+	EnableStaff(c fiber.Ctx, staff Id) error
+
+	// (POST /api/setup/staff/{staff}/reset)
+	ResetStaff(c fiber.Ctx, staff Id) error
+
 	// (GET /api/setup/state)
 	GetSetupState(c fiber.Ctx) error
 
 	// (GET /api/setup/stations)
 	ListSetupStations(c fiber.Ctx) error
 
+	// (POST /api/setup/stations)
+	AddStation(c fiber.Ctx) error
+
+	// (DELETE /api/setup/stations/{station})
+	RetireStation(c fiber.Ctx, station Id) error
+
+	// (PUT /api/setup/stations/{station})
+	ChangeStation(c fiber.Ctx, station Id) error
+
 	// (POST /api/setup/stations/{station}/enrolment)
 	IssueEnrolmentCode(c fiber.Ctx, station Id) error
+
+	// (POST /api/setup/templates)
+	AddSetupTemplate(c fiber.Ctx) error
+
+	// (POST /api/setup/templates/{template}/end)
+	EndSetupTemplate(c fiber.Ctx, template Id) error
+
+	// (GET /api/setup/templates/{template}/standing)
+	CountSetupStanding(c fiber.Ctx, template Id, params CountSetupStandingParams) error
+
+	// (GET /api/setup/units)
+	ListUnits(c fiber.Ctx) error
+
+	// (POST /api/setup/units)
+	AddUnit(c fiber.Ctx) error
+
+	// (DELETE /api/setup/units/{unit})
+	RemoveUnit(c fiber.Ctx, unit Id) error
+
+	// (PUT /api/setup/units/{unit})
+	RenameUnit(c fiber.Ctx, unit Id) error
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -336,11 +642,76 @@ type ServerInterfaceWrapper struct {
 type MiddlewareFunc fiber.Handler
 type HandlerMiddlewareFunc func(c fiber.Ctx, next fiber.Handler) error
 
+// ActivateSetup operation middleware
+func (siw *ServerInterfaceWrapper) ActivateSetup(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.ActivateSetup(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // ClaimAppliance operation middleware
 func (siw *ServerInterfaceWrapper) ClaimAppliance(c fiber.Ctx) error {
 
 	handler := func(c fiber.Ctx) error {
 		return siw.Handler.ClaimAppliance(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// AddSetupClosure operation middleware
+func (siw *ServerInterfaceWrapper) AddSetupClosure(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.AddSetupClosure(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// LiftSetupClosure operation middleware
+func (siw *ServerInterfaceWrapper) LiftSetupClosure(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "closure" -------------
+	var closure int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "closure", c.Params("closure"), &closure, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter closure: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.LiftSetupClosure(c, closure)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -377,6 +748,78 @@ func (siw *ServerInterfaceWrapper) GetHealth(c fiber.Ctx) error {
 
 	handler := func(c fiber.Ctx) error {
 		return siw.Handler.GetHealth(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListSetupHours operation middleware
+func (siw *ServerInterfaceWrapper) ListSetupHours(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.ListSetupHours(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetOpening operation middleware
+func (siw *ServerInterfaceWrapper) GetOpening(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.GetOpening(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// PutOpening operation middleware
+func (siw *ServerInterfaceWrapper) PutOpening(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.PutOpening(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// GetSetupProgress operation middleware
+func (siw *ServerInterfaceWrapper) GetSetupProgress(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.GetSetupProgress(c)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -462,6 +905,158 @@ func (siw *ServerInterfaceWrapper) ConfirmSetupTotp(c fiber.Ctx) error {
 	return handler(c)
 }
 
+// ListStaff operation middleware
+func (siw *ServerInterfaceWrapper) ListStaff(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.ListStaff(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// InviteStaff operation middleware
+func (siw *ServerInterfaceWrapper) InviteStaff(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.InviteStaff(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ChangeStaff operation middleware
+func (siw *ServerInterfaceWrapper) ChangeStaff(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "staff" -------------
+	var staff Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "staff", c.Params("staff"), &staff, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter staff: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.ChangeStaff(c, staff)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// DisableStaff operation middleware
+func (siw *ServerInterfaceWrapper) DisableStaff(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "staff" -------------
+	var staff Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "staff", c.Params("staff"), &staff, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter staff: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.DisableStaff(c, staff)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// EnableStaff operation middleware
+func (siw *ServerInterfaceWrapper) EnableStaff(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "staff" -------------
+	var staff Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "staff", c.Params("staff"), &staff, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter staff: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.EnableStaff(c, staff)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ResetStaff operation middleware
+func (siw *ServerInterfaceWrapper) ResetStaff(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "staff" -------------
+	var staff Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "staff", c.Params("staff"), &staff, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter staff: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.ResetStaff(c, staff)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // GetSetupState operation middleware
 func (siw *ServerInterfaceWrapper) GetSetupState(c fiber.Ctx) error {
 
@@ -498,6 +1093,82 @@ func (siw *ServerInterfaceWrapper) ListSetupStations(c fiber.Ctx) error {
 	return handler(c)
 }
 
+// AddStation operation middleware
+func (siw *ServerInterfaceWrapper) AddStation(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.AddStation(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// RetireStation operation middleware
+func (siw *ServerInterfaceWrapper) RetireStation(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "station" -------------
+	var station Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "station", c.Params("station"), &station, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter station: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.RetireStation(c, station)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ChangeStation operation middleware
+func (siw *ServerInterfaceWrapper) ChangeStation(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "station" -------------
+	var station Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "station", c.Params("station"), &station, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter station: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.ChangeStation(c, station)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // IssueEnrolmentCode operation middleware
 func (siw *ServerInterfaceWrapper) IssueEnrolmentCode(c fiber.Ctx) error {
 
@@ -514,6 +1185,192 @@ func (siw *ServerInterfaceWrapper) IssueEnrolmentCode(c fiber.Ctx) error {
 
 	handler := func(c fiber.Ctx) error {
 		return siw.Handler.IssueEnrolmentCode(c, station)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// AddSetupTemplate operation middleware
+func (siw *ServerInterfaceWrapper) AddSetupTemplate(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.AddSetupTemplate(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// EndSetupTemplate operation middleware
+func (siw *ServerInterfaceWrapper) EndSetupTemplate(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "template" -------------
+	var template Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "template", c.Params("template"), &template, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter template: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.EndSetupTemplate(c, template)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// CountSetupStanding operation middleware
+func (siw *ServerInterfaceWrapper) CountSetupStanding(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "template" -------------
+	var template Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "template", c.Params("template"), &template, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter template: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CountSetupStandingParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Required query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "after", query, &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter after: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.CountSetupStanding(c, template, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListUnits operation middleware
+func (siw *ServerInterfaceWrapper) ListUnits(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.ListUnits(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// AddUnit operation middleware
+func (siw *ServerInterfaceWrapper) AddUnit(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.AddUnit(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// RemoveUnit operation middleware
+func (siw *ServerInterfaceWrapper) RemoveUnit(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "unit" -------------
+	var unit Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "unit", c.Params("unit"), &unit, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter unit: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.RemoveUnit(c, unit)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// RenameUnit operation middleware
+func (siw *ServerInterfaceWrapper) RenameUnit(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "unit" -------------
+	var unit Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "unit", c.Params("unit"), &unit, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter unit: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.RenameUnit(c, unit)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -564,9 +1421,55 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Put(options.BaseURL+"/api/setup/facility", wrapper.PutFacility)
 
+	router.Get(options.BaseURL+"/api/setup/progress", wrapper.GetSetupProgress)
+
+	router.Get(options.BaseURL+"/api/setup/units", wrapper.ListUnits)
+
+	router.Post(options.BaseURL+"/api/setup/units", wrapper.AddUnit)
+
+	router.Delete(options.BaseURL+"/api/setup/units/:unit", wrapper.RemoveUnit)
+
+	router.Put(options.BaseURL+"/api/setup/units/:unit", wrapper.RenameUnit)
+
+	router.Get(options.BaseURL+"/api/setup/opening", wrapper.GetOpening)
+
+	router.Put(options.BaseURL+"/api/setup/opening", wrapper.PutOpening)
+
 	router.Get(options.BaseURL+"/api/setup/stations", wrapper.ListSetupStations)
 
+	router.Post(options.BaseURL+"/api/setup/stations", wrapper.AddStation)
+
+	router.Delete(options.BaseURL+"/api/setup/stations/:station", wrapper.RetireStation)
+
+	router.Put(options.BaseURL+"/api/setup/stations/:station", wrapper.ChangeStation)
+
 	router.Post(options.BaseURL+"/api/setup/stations/:station/enrolment", wrapper.IssueEnrolmentCode)
+
+	router.Get(options.BaseURL+"/api/setup/staff", wrapper.ListStaff)
+
+	router.Post(options.BaseURL+"/api/setup/staff", wrapper.InviteStaff)
+
+	router.Put(options.BaseURL+"/api/setup/staff/:staff", wrapper.ChangeStaff)
+
+	router.Post(options.BaseURL+"/api/setup/staff/:staff/disable", wrapper.DisableStaff)
+
+	router.Post(options.BaseURL+"/api/setup/staff/:staff/enable", wrapper.EnableStaff)
+
+	router.Post(options.BaseURL+"/api/setup/staff/:staff/reset", wrapper.ResetStaff)
+
+	router.Post(options.BaseURL+"/api/setup/activation", wrapper.ActivateSetup)
+
+	router.Get(options.BaseURL+"/api/setup/hours", wrapper.ListSetupHours)
+
+	router.Post(options.BaseURL+"/api/setup/templates", wrapper.AddSetupTemplate)
+
+	router.Get(options.BaseURL+"/api/setup/templates/:template/standing", wrapper.CountSetupStanding)
+
+	router.Post(options.BaseURL+"/api/setup/templates/:template/end", wrapper.EndSetupTemplate)
+
+	router.Post(options.BaseURL+"/api/setup/closures", wrapper.AddSetupClosure)
+
+	router.Delete(options.BaseURL+"/api/setup/closures/:closure", wrapper.LiftSetupClosure)
 
 	router.Get(options.BaseURL+"/api/setup/health", wrapper.GetHealth)
 
@@ -579,6 +1482,35 @@ type SetupStateJSONResponse SetupState
 type StaffSessionJSONResponse StaffSession
 
 type StationsJSONResponse Stations
+
+type ActivateSetupRequestObject struct {
+	Body *ActivateSetupJSONRequestBody
+}
+
+type ActivateSetupResponseObject interface {
+	VisitActivateSetupResponse(ctx fiber.Ctx) error
+}
+
+type ActivateSetup201JSONResponse Claimed
+
+func (response ActivateSetup201JSONResponse) VisitActivateSetupResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type ActivateSetupdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ActivateSetupdefaultApplicationProblemPlusJSONResponse) VisitActivateSetupResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
 
 type ClaimApplianceRequestObject struct {
 	Body *ClaimApplianceJSONRequestBody
@@ -603,6 +1535,63 @@ type ClaimAppliancedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ClaimAppliancedefaultApplicationProblemPlusJSONResponse) VisitClaimApplianceResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type AddSetupClosureRequestObject struct {
+	Body *AddSetupClosureJSONRequestBody
+}
+
+type AddSetupClosureResponseObject interface {
+	VisitAddSetupClosureResponse(ctx fiber.Ctx) error
+}
+
+type AddSetupClosure201JSONResponse Closure
+
+func (response AddSetupClosure201JSONResponse) VisitAddSetupClosureResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type AddSetupClosuredefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddSetupClosuredefaultApplicationProblemPlusJSONResponse) VisitAddSetupClosureResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type LiftSetupClosureRequestObject struct {
+	Closure int64 `json:"closure"`
+}
+
+type LiftSetupClosureResponseObject interface {
+	VisitLiftSetupClosureResponse(ctx fiber.Ctx) error
+}
+
+type LiftSetupClosure204Response struct {
+}
+
+func (response LiftSetupClosure204Response) VisitLiftSetupClosureResponse(ctx fiber.Ctx) error {
+	ctx.Status(204)
+	return nil
+}
+
+type LiftSetupClosuredefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LiftSetupClosuredefaultApplicationProblemPlusJSONResponse) VisitLiftSetupClosureResponse(ctx fiber.Ctx) error {
 	ctx.Response().Header.Set("Content-Type", "application/problem+json")
 	ctx.Status(response.StatusCode)
 
@@ -660,6 +1649,119 @@ type GetHealthdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetHealthdefaultApplicationProblemPlusJSONResponse) VisitGetHealthResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type ListSetupHoursRequestObject struct {
+}
+
+type ListSetupHoursResponseObject interface {
+	VisitListSetupHoursResponse(ctx fiber.Ctx) error
+}
+
+type ListSetupHours200JSONResponse VisitingHours
+
+func (response ListSetupHours200JSONResponse) VisitListSetupHoursResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListSetupHoursdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSetupHoursdefaultApplicationProblemPlusJSONResponse) VisitListSetupHoursResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type GetOpeningRequestObject struct {
+}
+
+type GetOpeningResponseObject interface {
+	VisitGetOpeningResponse(ctx fiber.Ctx) error
+}
+
+type GetOpening200JSONResponse OpeningHours
+
+func (response GetOpening200JSONResponse) VisitGetOpeningResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetOpeningdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetOpeningdefaultApplicationProblemPlusJSONResponse) VisitGetOpeningResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type PutOpeningRequestObject struct {
+	Body *PutOpeningJSONRequestBody
+}
+
+type PutOpeningResponseObject interface {
+	VisitPutOpeningResponse(ctx fiber.Ctx) error
+}
+
+type PutOpening200JSONResponse OpeningHours
+
+func (response PutOpening200JSONResponse) VisitPutOpeningResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type PutOpeningdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PutOpeningdefaultApplicationProblemPlusJSONResponse) VisitPutOpeningResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type GetSetupProgressRequestObject struct {
+}
+
+type GetSetupProgressResponseObject interface {
+	VisitGetSetupProgressResponse(ctx fiber.Ctx) error
+}
+
+type GetSetupProgress200JSONResponse SetupProgress
+
+func (response GetSetupProgress200JSONResponse) VisitGetSetupProgressResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetSetupProgressdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetSetupProgressdefaultApplicationProblemPlusJSONResponse) VisitGetSetupProgressResponse(ctx fiber.Ctx) error {
 	ctx.Response().Header.Set("Content-Type", "application/problem+json")
 	ctx.Status(response.StatusCode)
 
@@ -779,6 +1881,180 @@ func (response ConfirmSetupTotpdefaultApplicationProblemPlusJSONResponse) VisitC
 	return ctx.JSON(&response.Body)
 }
 
+type ListStaffRequestObject struct {
+}
+
+type ListStaffResponseObject interface {
+	VisitListStaffResponse(ctx fiber.Ctx) error
+}
+
+type ListStaff200JSONResponse StaffMembers
+
+func (response ListStaff200JSONResponse) VisitListStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListStaffdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListStaffdefaultApplicationProblemPlusJSONResponse) VisitListStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type InviteStaffRequestObject struct {
+	Body *InviteStaffJSONRequestBody
+}
+
+type InviteStaffResponseObject interface {
+	VisitInviteStaffResponse(ctx fiber.Ctx) error
+}
+
+type InviteStaff201JSONResponse StaffInvitation
+
+func (response InviteStaff201JSONResponse) VisitInviteStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type InviteStaffdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response InviteStaffdefaultApplicationProblemPlusJSONResponse) VisitInviteStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type ChangeStaffRequestObject struct {
+	Staff Id `json:"staff"`
+	Body  *ChangeStaffJSONRequestBody
+}
+
+type ChangeStaffResponseObject interface {
+	VisitChangeStaffResponse(ctx fiber.Ctx) error
+}
+
+type ChangeStaff200JSONResponse StaffMember
+
+func (response ChangeStaff200JSONResponse) VisitChangeStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ChangeStaffdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeStaffdefaultApplicationProblemPlusJSONResponse) VisitChangeStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type DisableStaffRequestObject struct {
+	Staff Id `json:"staff"`
+}
+
+type DisableStaffResponseObject interface {
+	VisitDisableStaffResponse(ctx fiber.Ctx) error
+}
+
+type DisableStaff200JSONResponse StaffMember
+
+func (response DisableStaff200JSONResponse) VisitDisableStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type DisableStaffdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DisableStaffdefaultApplicationProblemPlusJSONResponse) VisitDisableStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type EnableStaffRequestObject struct {
+	Staff Id `json:"staff"`
+}
+
+type EnableStaffResponseObject interface {
+	VisitEnableStaffResponse(ctx fiber.Ctx) error
+}
+
+type EnableStaff200JSONResponse StaffMember
+
+func (response EnableStaff200JSONResponse) VisitEnableStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type EnableStaffdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EnableStaffdefaultApplicationProblemPlusJSONResponse) VisitEnableStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type ResetStaffRequestObject struct {
+	Staff Id `json:"staff"`
+}
+
+type ResetStaffResponseObject interface {
+	VisitResetStaffResponse(ctx fiber.Ctx) error
+}
+
+type ResetStaff201JSONResponse StaffInvitation
+
+func (response ResetStaff201JSONResponse) VisitResetStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type ResetStaffdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResetStaffdefaultApplicationProblemPlusJSONResponse) VisitResetStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
 type GetSetupStateRequestObject struct {
 }
 
@@ -835,6 +2111,94 @@ func (response ListSetupStationsdefaultApplicationProblemPlusJSONResponse) Visit
 	return ctx.JSON(&response.Body)
 }
 
+type AddStationRequestObject struct {
+	Body *AddStationJSONRequestBody
+}
+
+type AddStationResponseObject interface {
+	VisitAddStationResponse(ctx fiber.Ctx) error
+}
+
+type AddStation201JSONResponse Station
+
+func (response AddStation201JSONResponse) VisitAddStationResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type AddStationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddStationdefaultApplicationProblemPlusJSONResponse) VisitAddStationResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type RetireStationRequestObject struct {
+	Station Id `json:"station"`
+}
+
+type RetireStationResponseObject interface {
+	VisitRetireStationResponse(ctx fiber.Ctx) error
+}
+
+type RetireStation200JSONResponse Standing
+
+func (response RetireStation200JSONResponse) VisitRetireStationResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type RetireStationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RetireStationdefaultApplicationProblemPlusJSONResponse) VisitRetireStationResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type ChangeStationRequestObject struct {
+	Station Id `json:"station"`
+	Body    *ChangeStationJSONRequestBody
+}
+
+type ChangeStationResponseObject interface {
+	VisitChangeStationResponse(ctx fiber.Ctx) error
+}
+
+type ChangeStation200JSONResponse Station
+
+func (response ChangeStation200JSONResponse) VisitChangeStationResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ChangeStationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeStationdefaultApplicationProblemPlusJSONResponse) VisitChangeStationResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
 type IssueEnrolmentCodeRequestObject struct {
 	Station Id `json:"station"`
 }
@@ -864,17 +2228,242 @@ func (response IssueEnrolmentCodedefaultApplicationProblemPlusJSONResponse) Visi
 	return ctx.JSON(&response.Body)
 }
 
+type AddSetupTemplateRequestObject struct {
+	Body *AddSetupTemplateJSONRequestBody
+}
+
+type AddSetupTemplateResponseObject interface {
+	VisitAddSetupTemplateResponse(ctx fiber.Ctx) error
+}
+
+type AddSetupTemplate201JSONResponse SessionTemplate
+
+func (response AddSetupTemplate201JSONResponse) VisitAddSetupTemplateResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type AddSetupTemplatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddSetupTemplatedefaultApplicationProblemPlusJSONResponse) VisitAddSetupTemplateResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type EndSetupTemplateRequestObject struct {
+	Template Id `json:"template"`
+	Body     *EndSetupTemplateJSONRequestBody
+}
+
+type EndSetupTemplateResponseObject interface {
+	VisitEndSetupTemplateResponse(ctx fiber.Ctx) error
+}
+
+type EndSetupTemplate200JSONResponse Standing
+
+func (response EndSetupTemplate200JSONResponse) VisitEndSetupTemplateResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type EndSetupTemplatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EndSetupTemplatedefaultApplicationProblemPlusJSONResponse) VisitEndSetupTemplateResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type CountSetupStandingRequestObject struct {
+	Template Id `json:"template"`
+	Params   CountSetupStandingParams
+}
+
+type CountSetupStandingResponseObject interface {
+	VisitCountSetupStandingResponse(ctx fiber.Ctx) error
+}
+
+type CountSetupStanding200JSONResponse Standing
+
+func (response CountSetupStanding200JSONResponse) VisitCountSetupStandingResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type CountSetupStandingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CountSetupStandingdefaultApplicationProblemPlusJSONResponse) VisitCountSetupStandingResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type ListUnitsRequestObject struct {
+}
+
+type ListUnitsResponseObject interface {
+	VisitListUnitsResponse(ctx fiber.Ctx) error
+}
+
+type ListUnits200JSONResponse Units
+
+func (response ListUnits200JSONResponse) VisitListUnitsResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListUnitsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListUnitsdefaultApplicationProblemPlusJSONResponse) VisitListUnitsResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type AddUnitRequestObject struct {
+	Body *AddUnitJSONRequestBody
+}
+
+type AddUnitResponseObject interface {
+	VisitAddUnitResponse(ctx fiber.Ctx) error
+}
+
+type AddUnit201JSONResponse Unit
+
+func (response AddUnit201JSONResponse) VisitAddUnitResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type AddUnitdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddUnitdefaultApplicationProblemPlusJSONResponse) VisitAddUnitResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type RemoveUnitRequestObject struct {
+	Unit Id `json:"unit"`
+}
+
+type RemoveUnitResponseObject interface {
+	VisitRemoveUnitResponse(ctx fiber.Ctx) error
+}
+
+type RemoveUnit204Response struct {
+}
+
+func (response RemoveUnit204Response) VisitRemoveUnitResponse(ctx fiber.Ctx) error {
+	ctx.Status(204)
+	return nil
+}
+
+type RemoveUnitdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemoveUnitdefaultApplicationProblemPlusJSONResponse) VisitRemoveUnitResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type RenameUnitRequestObject struct {
+	Unit Id `json:"unit"`
+	Body *RenameUnitJSONRequestBody
+}
+
+type RenameUnitResponseObject interface {
+	VisitRenameUnitResponse(ctx fiber.Ctx) error
+}
+
+type RenameUnit200JSONResponse Unit
+
+func (response RenameUnit200JSONResponse) VisitRenameUnitResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type RenameUnitdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RenameUnitdefaultApplicationProblemPlusJSONResponse) VisitRenameUnitResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 
+	// (POST /api/setup/activation)
+	ActivateSetup(ctx context.Context, request ActivateSetupRequestObject) (ActivateSetupResponseObject, error)
+
 	// (POST /api/setup/claim)
 	ClaimAppliance(ctx context.Context, request ClaimApplianceRequestObject) (ClaimApplianceResponseObject, error)
+
+	// (POST /api/setup/closures)
+	AddSetupClosure(ctx context.Context, request AddSetupClosureRequestObject) (AddSetupClosureResponseObject, error)
+
+	// (DELETE /api/setup/closures/{closure})
+	LiftSetupClosure(ctx context.Context, request LiftSetupClosureRequestObject) (LiftSetupClosureResponseObject, error)
 
 	// (PUT /api/setup/facility)
 	PutFacility(ctx context.Context, request PutFacilityRequestObject) (PutFacilityResponseObject, error)
 
 	// (GET /api/setup/health)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
+
+	// (GET /api/setup/hours)
+	ListSetupHours(ctx context.Context, request ListSetupHoursRequestObject) (ListSetupHoursResponseObject, error)
+
+	// (GET /api/setup/opening)
+	GetOpening(ctx context.Context, request GetOpeningRequestObject) (GetOpeningResponseObject, error)
+
+	// (PUT /api/setup/opening)
+	PutOpening(ctx context.Context, request PutOpeningRequestObject) (PutOpeningResponseObject, error)
+
+	// (GET /api/setup/progress)
+	GetSetupProgress(ctx context.Context, request GetSetupProgressRequestObject) (GetSetupProgressResponseObject, error)
 
 	// (DELETE /api/setup/session)
 	SignOutSetup(ctx context.Context, request SignOutSetupRequestObject) (SignOutSetupResponseObject, error)
@@ -888,14 +2477,62 @@ type StrictServerInterface interface {
 	// (POST /api/setup/session/totp)
 	ConfirmSetupTotp(ctx context.Context, request ConfirmSetupTotpRequestObject) (ConfirmSetupTotpResponseObject, error)
 
+	// (GET /api/setup/staff)
+	ListStaff(ctx context.Context, request ListStaffRequestObject) (ListStaffResponseObject, error)
+
+	// (POST /api/setup/staff)
+	InviteStaff(ctx context.Context, request InviteStaffRequestObject) (InviteStaffResponseObject, error)
+
+	// (PUT /api/setup/staff/{staff})
+	ChangeStaff(ctx context.Context, request ChangeStaffRequestObject) (ChangeStaffResponseObject, error)
+
+	// (POST /api/setup/staff/{staff}/disable)
+	DisableStaff(ctx context.Context, request DisableStaffRequestObject) (DisableStaffResponseObject, error)
+
+	// (POST /api/setup/staff/{staff}/enable)
+	EnableStaff(ctx context.Context, request EnableStaffRequestObject) (EnableStaffResponseObject, error)
+
+	// (POST /api/setup/staff/{staff}/reset)
+	ResetStaff(ctx context.Context, request ResetStaffRequestObject) (ResetStaffResponseObject, error)
+
 	// (GET /api/setup/state)
 	GetSetupState(ctx context.Context, request GetSetupStateRequestObject) (GetSetupStateResponseObject, error)
 
 	// (GET /api/setup/stations)
 	ListSetupStations(ctx context.Context, request ListSetupStationsRequestObject) (ListSetupStationsResponseObject, error)
 
+	// (POST /api/setup/stations)
+	AddStation(ctx context.Context, request AddStationRequestObject) (AddStationResponseObject, error)
+
+	// (DELETE /api/setup/stations/{station})
+	RetireStation(ctx context.Context, request RetireStationRequestObject) (RetireStationResponseObject, error)
+
+	// (PUT /api/setup/stations/{station})
+	ChangeStation(ctx context.Context, request ChangeStationRequestObject) (ChangeStationResponseObject, error)
+
 	// (POST /api/setup/stations/{station}/enrolment)
 	IssueEnrolmentCode(ctx context.Context, request IssueEnrolmentCodeRequestObject) (IssueEnrolmentCodeResponseObject, error)
+
+	// (POST /api/setup/templates)
+	AddSetupTemplate(ctx context.Context, request AddSetupTemplateRequestObject) (AddSetupTemplateResponseObject, error)
+
+	// (POST /api/setup/templates/{template}/end)
+	EndSetupTemplate(ctx context.Context, request EndSetupTemplateRequestObject) (EndSetupTemplateResponseObject, error)
+
+	// (GET /api/setup/templates/{template}/standing)
+	CountSetupStanding(ctx context.Context, request CountSetupStandingRequestObject) (CountSetupStandingResponseObject, error)
+
+	// (GET /api/setup/units)
+	ListUnits(ctx context.Context, request ListUnitsRequestObject) (ListUnitsResponseObject, error)
+
+	// (POST /api/setup/units)
+	AddUnit(ctx context.Context, request AddUnitRequestObject) (AddUnitResponseObject, error)
+
+	// (DELETE /api/setup/units/{unit})
+	RemoveUnit(ctx context.Context, request RemoveUnitRequestObject) (RemoveUnitResponseObject, error)
+
+	// (PUT /api/setup/units/{unit})
+	RenameUnit(ctx context.Context, request RenameUnitRequestObject) (RenameUnitResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx fiber.Ctx, args any) (any, error)
@@ -916,6 +2553,45 @@ type strictHandler struct {
 // validation. It is defined here as well so generated code does not import the
 // middleware; keep it in sync with fibermiddleware.ValidatedBodyLocalsKey.
 const validatedBodyLocalsKey = "x-oapi-codegen-validated-body"
+
+// ActivateSetup operation middleware
+func (sh *strictHandler) ActivateSetup(ctx fiber.Ctx) error {
+	var request ActivateSetupRequestObject
+
+	var body ActivateSetupJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivateSetup(ctx.Context(), request.(ActivateSetupRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivateSetup")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ActivateSetupResponseObject); ok {
+		if err := validResponse.VisitActivateSetupResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
 
 // ClaimAppliance operation middleware
 func (sh *strictHandler) ClaimAppliance(ctx fiber.Ctx) error {
@@ -948,6 +2624,72 @@ func (sh *strictHandler) ClaimAppliance(ctx fiber.Ctx) error {
 		return err
 	} else if validResponse, ok := response.(ClaimApplianceResponseObject); ok {
 		if err := validResponse.VisitClaimApplianceResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AddSetupClosure operation middleware
+func (sh *strictHandler) AddSetupClosure(ctx fiber.Ctx) error {
+	var request AddSetupClosureRequestObject
+
+	var body AddSetupClosureJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.AddSetupClosure(ctx.Context(), request.(AddSetupClosureRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddSetupClosure")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddSetupClosureResponseObject); ok {
+		if err := validResponse.VisitAddSetupClosureResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// LiftSetupClosure operation middleware
+func (sh *strictHandler) LiftSetupClosure(ctx fiber.Ctx, closure int64) error {
+	var request LiftSetupClosureRequestObject
+
+	request.Closure = closure
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.LiftSetupClosure(ctx.Context(), request.(LiftSetupClosureRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LiftSetupClosure")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(LiftSetupClosureResponseObject); ok {
+		if err := validResponse.VisitLiftSetupClosureResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {
@@ -1012,6 +2754,120 @@ func (sh *strictHandler) GetHealth(ctx fiber.Ctx) error {
 		return err
 	} else if validResponse, ok := response.(GetHealthResponseObject); ok {
 		if err := validResponse.VisitGetHealthResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSetupHours operation middleware
+func (sh *strictHandler) ListSetupHours(ctx fiber.Ctx) error {
+	var request ListSetupHoursRequestObject
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSetupHours(ctx.Context(), request.(ListSetupHoursRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSetupHours")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSetupHoursResponseObject); ok {
+		if err := validResponse.VisitListSetupHoursResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetOpening operation middleware
+func (sh *strictHandler) GetOpening(ctx fiber.Ctx) error {
+	var request GetOpeningRequestObject
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOpening(ctx.Context(), request.(GetOpeningRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOpening")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetOpeningResponseObject); ok {
+		if err := validResponse.VisitGetOpeningResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutOpening operation middleware
+func (sh *strictHandler) PutOpening(ctx fiber.Ctx) error {
+	var request PutOpeningRequestObject
+
+	var body PutOpeningJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.PutOpening(ctx.Context(), request.(PutOpeningRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutOpening")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutOpeningResponseObject); ok {
+		if err := validResponse.VisitPutOpeningResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSetupProgress operation middleware
+func (sh *strictHandler) GetSetupProgress(ctx fiber.Ctx) error {
+	var request GetSetupProgressRequestObject
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSetupProgress(ctx.Context(), request.(GetSetupProgressRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSetupProgress")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSetupProgressResponseObject); ok {
+		if err := validResponse.VisitGetSetupProgressResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {
@@ -1148,6 +3004,192 @@ func (sh *strictHandler) ConfirmSetupTotp(ctx fiber.Ctx) error {
 	return nil
 }
 
+// ListStaff operation middleware
+func (sh *strictHandler) ListStaff(ctx fiber.Ctx) error {
+	var request ListStaffRequestObject
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListStaff(ctx.Context(), request.(ListStaffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListStaff")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListStaffResponseObject); ok {
+		if err := validResponse.VisitListStaffResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// InviteStaff operation middleware
+func (sh *strictHandler) InviteStaff(ctx fiber.Ctx) error {
+	var request InviteStaffRequestObject
+
+	var body InviteStaffJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.InviteStaff(ctx.Context(), request.(InviteStaffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "InviteStaff")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(InviteStaffResponseObject); ok {
+		if err := validResponse.VisitInviteStaffResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ChangeStaff operation middleware
+func (sh *strictHandler) ChangeStaff(ctx fiber.Ctx, staff Id) error {
+	var request ChangeStaffRequestObject
+
+	request.Staff = staff
+
+	var body ChangeStaffJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeStaff(ctx.Context(), request.(ChangeStaffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeStaff")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeStaffResponseObject); ok {
+		if err := validResponse.VisitChangeStaffResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DisableStaff operation middleware
+func (sh *strictHandler) DisableStaff(ctx fiber.Ctx, staff Id) error {
+	var request DisableStaffRequestObject
+
+	request.Staff = staff
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.DisableStaff(ctx.Context(), request.(DisableStaffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DisableStaff")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DisableStaffResponseObject); ok {
+		if err := validResponse.VisitDisableStaffResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EnableStaff operation middleware
+func (sh *strictHandler) EnableStaff(ctx fiber.Ctx, staff Id) error {
+	var request EnableStaffRequestObject
+
+	request.Staff = staff
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.EnableStaff(ctx.Context(), request.(EnableStaffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EnableStaff")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EnableStaffResponseObject); ok {
+		if err := validResponse.VisitEnableStaffResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResetStaff operation middleware
+func (sh *strictHandler) ResetStaff(ctx fiber.Ctx, staff Id) error {
+	var request ResetStaffRequestObject
+
+	request.Staff = staff
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ResetStaff(ctx.Context(), request.(ResetStaffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResetStaff")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResetStaffResponseObject); ok {
+		if err := validResponse.VisitResetStaffResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetSetupState operation middleware
 func (sh *strictHandler) GetSetupState(ctx fiber.Ctx) error {
 	var request GetSetupStateRequestObject
@@ -1198,6 +3240,113 @@ func (sh *strictHandler) ListSetupStations(ctx fiber.Ctx) error {
 	return nil
 }
 
+// AddStation operation middleware
+func (sh *strictHandler) AddStation(ctx fiber.Ctx) error {
+	var request AddStationRequestObject
+
+	var body AddStationJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.AddStation(ctx.Context(), request.(AddStationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddStation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddStationResponseObject); ok {
+		if err := validResponse.VisitAddStationResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetireStation operation middleware
+func (sh *strictHandler) RetireStation(ctx fiber.Ctx, station Id) error {
+	var request RetireStationRequestObject
+
+	request.Station = station
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.RetireStation(ctx.Context(), request.(RetireStationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetireStation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetireStationResponseObject); ok {
+		if err := validResponse.VisitRetireStationResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ChangeStation operation middleware
+func (sh *strictHandler) ChangeStation(ctx fiber.Ctx, station Id) error {
+	var request ChangeStationRequestObject
+
+	request.Station = station
+
+	var body ChangeStationJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeStation(ctx.Context(), request.(ChangeStationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeStation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeStationResponseObject); ok {
+		if err := validResponse.VisitChangeStationResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // IssueEnrolmentCode operation middleware
 func (sh *strictHandler) IssueEnrolmentCode(ctx fiber.Ctx, station Id) error {
 	var request IssueEnrolmentCodeRequestObject
@@ -1217,6 +3366,246 @@ func (sh *strictHandler) IssueEnrolmentCode(ctx fiber.Ctx, station Id) error {
 		return err
 	} else if validResponse, ok := response.(IssueEnrolmentCodeResponseObject); ok {
 		if err := validResponse.VisitIssueEnrolmentCodeResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AddSetupTemplate operation middleware
+func (sh *strictHandler) AddSetupTemplate(ctx fiber.Ctx) error {
+	var request AddSetupTemplateRequestObject
+
+	var body AddSetupTemplateJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.AddSetupTemplate(ctx.Context(), request.(AddSetupTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddSetupTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddSetupTemplateResponseObject); ok {
+		if err := validResponse.VisitAddSetupTemplateResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EndSetupTemplate operation middleware
+func (sh *strictHandler) EndSetupTemplate(ctx fiber.Ctx, template Id) error {
+	var request EndSetupTemplateRequestObject
+
+	request.Template = template
+
+	var body EndSetupTemplateJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.EndSetupTemplate(ctx.Context(), request.(EndSetupTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndSetupTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EndSetupTemplateResponseObject); ok {
+		if err := validResponse.VisitEndSetupTemplateResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CountSetupStanding operation middleware
+func (sh *strictHandler) CountSetupStanding(ctx fiber.Ctx, template Id, params CountSetupStandingParams) error {
+	var request CountSetupStandingRequestObject
+
+	request.Template = template
+	request.Params = params
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.CountSetupStanding(ctx.Context(), request.(CountSetupStandingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CountSetupStanding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CountSetupStandingResponseObject); ok {
+		if err := validResponse.VisitCountSetupStandingResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListUnits operation middleware
+func (sh *strictHandler) ListUnits(ctx fiber.Ctx) error {
+	var request ListUnitsRequestObject
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUnits(ctx.Context(), request.(ListUnitsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUnits")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListUnitsResponseObject); ok {
+		if err := validResponse.VisitListUnitsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AddUnit operation middleware
+func (sh *strictHandler) AddUnit(ctx fiber.Ctx) error {
+	var request AddUnitRequestObject
+
+	var body AddUnitJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.AddUnit(ctx.Context(), request.(AddUnitRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddUnit")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddUnitResponseObject); ok {
+		if err := validResponse.VisitAddUnitResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RemoveUnit operation middleware
+func (sh *strictHandler) RemoveUnit(ctx fiber.Ctx, unit Id) error {
+	var request RemoveUnitRequestObject
+
+	request.Unit = unit
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveUnit(ctx.Context(), request.(RemoveUnitRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveUnit")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RemoveUnitResponseObject); ok {
+		if err := validResponse.VisitRemoveUnitResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RenameUnit operation middleware
+func (sh *strictHandler) RenameUnit(ctx fiber.Ctx, unit Id) error {
+	var request RenameUnitRequestObject
+
+	request.Unit = unit
+
+	var body RenameUnitJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.RenameUnit(ctx.Context(), request.(RenameUnitRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RenameUnit")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RenameUnitResponseObject); ok {
+		if err := validResponse.VisitRenameUnitResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

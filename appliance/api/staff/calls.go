@@ -59,13 +59,13 @@ func phaseOf(s calls.State) LiveCallPhase {
 func recorderOf(c calls.Call) LiveCallRecorder {
 	switch {
 	case !c.Spec.Record:
-		return None
+		return LiveCallRecorderNone
 	case c.Recorder == "":
-		return Arming
+		return LiveCallRecorderArming
 	case c.Recorder == "failed":
-		return Failed
+		return LiveCallRecorderFailed
 	default:
-		return Recording
+		return LiveCallRecorderRecording
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"time"
 
+	"sallyport/appliance/api"
+
 	"github.com/gofiber/fiber/v3"
 	"github.com/oapi-codegen/runtime"
 )
@@ -75,6 +77,30 @@ func (e FacilityPublicKind) Valid() bool {
 	}
 }
 
+// Defines values for InmatePinState.
+const (
+	InmatePinStateIssued InmatePinState = "issued"
+	InmatePinStateLapsed InmatePinState = "lapsed"
+	InmatePinStateNone   InmatePinState = "none"
+	InmatePinStateOwn    InmatePinState = "own"
+)
+
+// Valid indicates whether the value is a known member of the InmatePinState enum.
+func (e InmatePinState) Valid() bool {
+	switch e {
+	case InmatePinStateIssued:
+		return true
+	case InmatePinStateLapsed:
+		return true
+	case InmatePinStateNone:
+		return true
+	case InmatePinStateOwn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LiveGateway.
 const (
 	Down LiveGateway = "down"
@@ -122,22 +148,22 @@ func (e LiveCallPhase) Valid() bool {
 
 // Defines values for LiveCallRecorder.
 const (
-	Arming    LiveCallRecorder = "arming"
-	Failed    LiveCallRecorder = "failed"
-	None      LiveCallRecorder = "none"
-	Recording LiveCallRecorder = "recording"
+	LiveCallRecorderArming    LiveCallRecorder = "arming"
+	LiveCallRecorderFailed    LiveCallRecorder = "failed"
+	LiveCallRecorderNone      LiveCallRecorder = "none"
+	LiveCallRecorderRecording LiveCallRecorder = "recording"
 )
 
 // Valid indicates whether the value is a known member of the LiveCallRecorder enum.
 func (e LiveCallRecorder) Valid() bool {
 	switch e {
-	case Arming:
+	case LiveCallRecorderArming:
 		return true
-	case Failed:
+	case LiveCallRecorderFailed:
 		return true
-	case None:
+	case LiveCallRecorderNone:
 		return true
-	case Recording:
+	case LiveCallRecorderRecording:
 		return true
 	default:
 		return false
@@ -207,39 +233,24 @@ func (e SaySide) Valid() bool {
 	}
 }
 
-// Defines values for StaffSessionStage.
+// Defines values for ScheduleClosureScope.
 const (
-	Full StaffSessionStage = "full"
-	Totp StaffSessionStage = "totp"
+	ScheduleClosureScopeFacility ScheduleClosureScope = "facility"
+	ScheduleClosureScopeStation  ScheduleClosureScope = "station"
+	ScheduleClosureScopeTemplate ScheduleClosureScope = "template"
+	ScheduleClosureScopeUnit     ScheduleClosureScope = "unit"
 )
 
-// Valid indicates whether the value is a known member of the StaffSessionStage enum.
-func (e StaffSessionStage) Valid() bool {
+// Valid indicates whether the value is a known member of the ScheduleClosureScope enum.
+func (e ScheduleClosureScope) Valid() bool {
 	switch e {
-	case Full:
+	case ScheduleClosureScopeFacility:
 		return true
-	case Totp:
+	case ScheduleClosureScopeStation:
 		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for StationKind.
-const (
-	Kiosk  StationKind = "kiosk"
-	Lobby  StationKind = "lobby"
-	Tablet StationKind = "tablet"
-)
-
-// Valid indicates whether the value is a known member of the StationKind enum.
-func (e StationKind) Valid() bool {
-	switch e {
-	case Kiosk:
+	case ScheduleClosureScopeTemplate:
 		return true
-	case Lobby:
-		return true
-	case Tablet:
+	case ScheduleClosureScopeUnit:
 		return true
 	default:
 		return false
@@ -448,6 +459,15 @@ type CheckStepResult struct {
 	SkippedReason *string `json:"skipped_reason,omitempty"`
 }
 
+// Claimed defines model for Claimed.
+type Claimed struct {
+	TotpSecret string `json:"totp_secret"`
+	TotpUrl    string `json:"totp_url"`
+}
+
+// Closure visits: how many stand in it.
+type Closure = api.Closure
+
 // Code defines model for Code.
 type Code struct {
 	Code string `json:"code"`
@@ -498,6 +518,26 @@ type IceServer struct {
 
 // Id defines model for Id.
 type Id = string
+
+// InmatePin Whether an inmate can sign in: with a PIN that was issued for one sign-in, or with one that the inmate chose.
+type InmatePin struct {
+	Since *time.Time     `json:"since,omitempty"`
+	State InmatePinState `json:"state"`
+	Until *time.Time     `json:"until,omitempty"`
+}
+
+// InmatePinState defines model for InmatePin.State.
+type InmatePinState string
+
+// IssuedPin defines model for IssuedPin.
+type IssuedPin struct {
+	Expires   time.Time `json:"expires"`
+	FirstName string    `json:"first_name"`
+	LastName  string    `json:"last_name"`
+	Number    string    `json:"number"`
+	Pin       string    `json:"pin"`
+	Unit      string    `json:"unit"`
+}
 
 // Live defines model for Live.
 type Live struct {
@@ -563,6 +603,15 @@ type MonitorRequest struct {
 
 // MonitorRequestPurpose defines model for MonitorRequest.Purpose.
 type MonitorRequestPurpose string
+
+// NewClosure defines model for NewClosure.
+type NewClosure = api.NewClosure
+
+// NewTemplate A weekly pattern of sessions; without units it is for everybody, without lengths for every length of the rules.
+type NewTemplate = api.NewTemplate
+
+// OpeningSpan defines model for OpeningSpan.
+type OpeningSpan = api.OpeningSpan
 
 // PolicyRule defines model for PolicyRule.
 type PolicyRule struct {
@@ -719,7 +768,8 @@ type SaySide string
 
 // Schedule defines model for Schedule.
 type Schedule struct {
-	Closes string `json:"closes"`
+	Closes   string            `json:"closes"`
+	Closures []ScheduleClosure `json:"closures"`
 
 	// Date A date of the facility.
 	Date LocalDate `json:"date"`
@@ -729,10 +779,42 @@ type Schedule struct {
 	Opens string    `json:"opens"`
 
 	// Previous A date of the facility.
-	Previous LocalDate    `json:"previous"`
-	Stations []Station    `json:"stations"`
-	Today    bool         `json:"today"`
-	Visits   []StaffVisit `json:"visits"`
+	Previous LocalDate         `json:"previous"`
+	Sessions []ScheduleSession `json:"sessions"`
+	Stations []Station         `json:"stations"`
+	Today    bool              `json:"today"`
+	Visits   []StaffVisit      `json:"visits"`
+}
+
+// ScheduleClosure A closure as far as it lies on the day; stations are those that it closes.
+type ScheduleClosure struct {
+	// Ends A time of the facility's day; 24:00 is its end.
+	Ends   Wall                 `json:"ends"`
+	Id     int64                `json:"id"`
+	Name   *string              `json:"name,omitempty"`
+	Reason string               `json:"reason"`
+	Scope  ScheduleClosureScope `json:"scope"`
+
+	// Starts A time of the facility's day; 24:00 is its end.
+	Starts   Wall `json:"starts"`
+	Stations []Id `json:"stations"`
+}
+
+// ScheduleClosureScope defines model for ScheduleClosure.Scope.
+type ScheduleClosureScope string
+
+// ScheduleSession One session of the day; busiest is how many places of a slot are taken at most.
+type ScheduleSession struct {
+	Busiest  int `json:"busiest"`
+	Capacity int `json:"capacity"`
+
+	// Ends A time of the facility's day; 24:00 is its end.
+	Ends Wall   `json:"ends"`
+	Name string `json:"name"`
+
+	// Starts A time of the facility's day; 24:00 is its end.
+	Starts   Wall `json:"starts"`
+	Template Id   `json:"template"`
 }
 
 // SecurityCheck defines model for SecurityCheck.
@@ -742,6 +824,16 @@ type SecurityCheck struct {
 	Call  Id          `json:"call"`
 	Id    Id          `json:"id"`
 	Steps []CheckStep `json:"steps"`
+}
+
+// SessionTemplate visits: how many stand on it from today on.
+type SessionTemplate = api.SessionTemplate
+
+// StaffActivation defines model for StaffActivation.
+type StaffActivation struct {
+	Code     string `json:"code"`
+	Password string `json:"password"`
+	Username string `json:"username"`
 }
 
 // StaffConfig defines model for StaffConfig.
@@ -776,7 +868,10 @@ type StaffInmate struct {
 type StaffInmateDetail struct {
 	Contacts []StaffContact `json:"contacts"`
 	Inmate   StaffInmate    `json:"inmate"`
-	Visits   []StaffVisit   `json:"visits"`
+
+	// Pin Whether an inmate can sign in: with a PIN that was issued for one sign-in, or with one that the inmate chose.
+	Pin    InmatePin    `json:"pin"`
+	Visits []StaffVisit `json:"visits"`
 }
 
 // StaffInmates defines model for StaffInmates.
@@ -786,19 +881,7 @@ type StaffInmates struct {
 }
 
 // StaffSession defines model for StaffSession.
-type StaffSession struct {
-	Capabilities []string          `json:"capabilities"`
-	Csrf         string            `json:"csrf"`
-	Expires      time.Time         `json:"expires"`
-	IdleS        int               `json:"idle_s"`
-	Name         *string           `json:"name,omitempty"`
-	Roles        []string          `json:"roles"`
-	Staff        *Id               `json:"staff,omitempty"`
-	Stage        StaffSessionStage `json:"stage"`
-}
-
-// StaffSessionStage defines model for StaffSession.Stage.
-type StaffSessionStage string
+type StaffSession = api.StaffSession
 
 // StaffSignIn defines model for StaffSignIn.
 type StaffSignIn struct {
@@ -854,19 +937,11 @@ type StaffVisits struct {
 	Visits []StaffVisit `json:"visits"`
 }
 
-// Station defines model for Station.
-type Station struct {
-	Enrolled bool        `json:"enrolled"`
-	Id       Id          `json:"id"`
-	Kind     StationKind `json:"kind"`
-	Name     string      `json:"name"`
-	Since    *time.Time  `json:"since,omitempty"`
-	State    string      `json:"state"`
-	Unit     string      `json:"unit"`
-}
+// Standing How many visits stand on what goes away.
+type Standing = api.Standing
 
-// StationKind defines model for Station.Kind.
-type StationKind string
+// Station private: out of hearing, for privileged visits; unit_id is absent in the lobby.
+type Station = api.Station
 
 // Stations defines model for Stations.
 type Stations struct {
@@ -892,6 +967,12 @@ type SyncCard struct {
 	Waiting  int        `json:"waiting"`
 }
 
+// TemplateEnd defines model for TemplateEnd.
+type TemplateEnd struct {
+	// Last A date of the facility.
+	Last LocalDate `json:"last"`
+}
+
 // Ticket defines model for Ticket.
 type Ticket struct {
 	Call          *Id         `json:"call,omitempty"`
@@ -908,6 +989,9 @@ type Ticket struct {
 	Signaling     string      `json:"signaling"`
 	Start         *time.Time  `json:"start,omitempty"`
 }
+
+// Unit defines model for Unit.
+type Unit = api.Unit
 
 // Verdict defines model for Verdict.
 type Verdict struct {
@@ -929,6 +1013,15 @@ type VerifyReport struct {
 
 // VerifyReportResult defines model for VerifyReport.Result.
 type VerifyReportResult string
+
+// VisitingHours turnaround_minutes: how long a station stands free after a visit.
+type VisitingHours = api.VisitingHours
+
+// Wall A time of the facility's day; 24:00 is its end.
+type Wall = string
+
+// WallMinute A minute of the facility's own clock.
+type WallMinute = string
 
 // CallPath defines model for CallPath.
 type CallPath = Id
@@ -993,6 +1086,11 @@ type GetScheduleParams struct {
 	Date *LocalDate `form:"date,omitempty" json:"date,omitempty"`
 }
 
+// CountStaffStandingParams defines parameters for CountStaffStanding.
+type CountStaffStandingParams struct {
+	After LocalDate `form:"after" json:"after"`
+}
+
 // SearchVisitorsParams defines parameters for SearchVisitors.
 type SearchVisitorsParams struct {
 	Q    *Query `form:"q,omitempty" json:"q,omitempty"`
@@ -1006,6 +1104,9 @@ type ListStaffVisitsParams struct {
 
 // ListStaffVisitsParamsState defines parameters for ListStaffVisits.
 type ListStaffVisitsParamsState string
+
+// ActivateStaffJSONRequestBody defines body for ActivateStaff for application/json ContentType.
+type ActivateStaffJSONRequestBody = StaffActivation
 
 // EndCallJSONRequestBody defines body for EndCall for application/json ContentType.
 type EndCallJSONRequestBody = Reason
@@ -1025,6 +1126,9 @@ type SayToCallJSONRequestBody = Say
 // DecideCaseJSONRequestBody defines body for DecideCase for application/json ContentType.
 type DecideCaseJSONRequestBody = Verdict
 
+// AddStaffClosureJSONRequestBody defines body for AddStaffClosure for application/json ContentType.
+type AddStaffClosureJSONRequestBody = NewClosure
+
 // ViewRecordingJSONRequestBody defines body for ViewRecording for application/json ContentType.
 type ViewRecordingJSONRequestBody = Purpose
 
@@ -1034,6 +1138,12 @@ type SignInStaffJSONRequestBody = StaffSignIn
 // ConfirmStaffTotpJSONRequestBody defines body for ConfirmStaffTotp for application/json ContentType.
 type ConfirmStaffTotpJSONRequestBody = Code
 
+// AddStaffTemplateJSONRequestBody defines body for AddStaffTemplate for application/json ContentType.
+type AddStaffTemplateJSONRequestBody = NewTemplate
+
+// EndStaffTemplateJSONRequestBody defines body for EndStaffTemplate for application/json ContentType.
+type EndStaffTemplateJSONRequestBody = TemplateEnd
+
 // CancelStaffVisitJSONRequestBody defines body for CancelStaffVisit for application/json ContentType.
 type CancelStaffVisitJSONRequestBody = Reason
 
@@ -1042,6 +1152,9 @@ type DecideVisitJSONRequestBody = Decision
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+
+	// (POST /api/staff/activation)
+	ActivateStaff(c fiber.Ctx) error
 
 	// (GET /api/staff/audit)
 	ListAudit(c fiber.Ctx, params ListAuditParams) error
@@ -1082,14 +1195,26 @@ type ServerInterface interface {
 	// (POST /api/staff/cases/{case}/verdict)
 	DecideCase(c fiber.Ctx, pCase CasePath) error
 
+	// (POST /api/staff/closures)
+	AddStaffClosure(c fiber.Ctx) error
+
+	// (DELETE /api/staff/closures/{closure})
+	LiftStaffClosure(c fiber.Ctx, closure int64) error
+
 	// (GET /api/staff/config)
 	GetStaffConfig(c fiber.Ctx) error
+
+	// (GET /api/staff/hours)
+	ListStaffHours(c fiber.Ctx) error
 
 	// (GET /api/staff/inmates)
 	SearchInmates(c fiber.Ctx, params SearchInmatesParams) error
 
 	// (GET /api/staff/inmates/{inmate})
 	GetStaffInmate(c fiber.Ctx, inmate Id) error
+
+	// (POST /api/staff/inmates/{inmate}/pin)
+	IssueInmatePin(c fiber.Ctx, inmate Id) error
 
 	// (GET /api/staff/live)
 	GetLive(c fiber.Ctx) error
@@ -1139,6 +1264,15 @@ type ServerInterface interface {
 	// (GET /api/staff/sync)
 	GetSyncState(c fiber.Ctx) error
 
+	// (POST /api/staff/templates)
+	AddStaffTemplate(c fiber.Ctx) error
+
+	// (POST /api/staff/templates/{template}/end)
+	EndStaffTemplate(c fiber.Ctx, template Id) error
+
+	// (GET /api/staff/templates/{template}/standing)
+	CountStaffStanding(c fiber.Ctx, template Id, params CountStaffStandingParams) error
+
 	// (GET /api/staff/visitors)
 	SearchVisitors(c fiber.Ctx, params SearchVisitorsParams) error
 
@@ -1163,6 +1297,24 @@ type ServerInterfaceWrapper struct {
 
 type MiddlewareFunc fiber.Handler
 type HandlerMiddlewareFunc func(c fiber.Ctx, next fiber.Handler) error
+
+// ActivateStaff operation middleware
+func (siw *ServerInterfaceWrapper) ActivateStaff(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.ActivateStaff(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
 
 // ListAudit operation middleware
 func (siw *ServerInterfaceWrapper) ListAudit(c fiber.Ctx) error {
@@ -1593,11 +1745,76 @@ func (siw *ServerInterfaceWrapper) DecideCase(c fiber.Ctx) error {
 	return handler(c)
 }
 
+// AddStaffClosure operation middleware
+func (siw *ServerInterfaceWrapper) AddStaffClosure(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.AddStaffClosure(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// LiftStaffClosure operation middleware
+func (siw *ServerInterfaceWrapper) LiftStaffClosure(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "closure" -------------
+	var closure int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "closure", c.Params("closure"), &closure, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64"})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter closure: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.LiftStaffClosure(c, closure)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // GetStaffConfig operation middleware
 func (siw *ServerInterfaceWrapper) GetStaffConfig(c fiber.Ctx) error {
 
 	handler := func(c fiber.Ctx) error {
 		return siw.Handler.GetStaffConfig(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ListStaffHours operation middleware
+func (siw *ServerInterfaceWrapper) ListStaffHours(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.ListStaffHours(c)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -1671,6 +1888,35 @@ func (siw *ServerInterfaceWrapper) GetStaffInmate(c fiber.Ctx) error {
 
 	handler := func(c fiber.Ctx) error {
 		return siw.Handler.GetStaffInmate(c, inmate)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// IssueInmatePin operation middleware
+func (siw *ServerInterfaceWrapper) IssueInmatePin(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "inmate" -------------
+	var inmate Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "inmate", c.Params("inmate"), &inmate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter inmate: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.IssueInmatePin(c, inmate)
 	}
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2076,6 +2322,98 @@ func (siw *ServerInterfaceWrapper) GetSyncState(c fiber.Ctx) error {
 	return handler(c)
 }
 
+// AddStaffTemplate operation middleware
+func (siw *ServerInterfaceWrapper) AddStaffTemplate(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.AddStaffTemplate(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// EndStaffTemplate operation middleware
+func (siw *ServerInterfaceWrapper) EndStaffTemplate(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "template" -------------
+	var template Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "template", c.Params("template"), &template, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter template: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.EndStaffTemplate(c, template)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// CountStaffStanding operation middleware
+func (siw *ServerInterfaceWrapper) CountStaffStanding(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "template" -------------
+	var template Id
+
+	err = runtime.BindStyledParameterWithOptions("simple", "template", c.Params("template"), &template, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter template: %w", err).Error())
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CountStaffStandingParams
+
+	var query url.Values
+	query, err = url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for query string: %w", err).Error())
+	}
+
+	// ------------- Required query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "after", query, &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter after: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.CountStaffStanding(c, template, params)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // SearchVisitors operation middleware
 func (siw *ServerInterfaceWrapper) SearchVisitors(c fiber.Ctx) error {
 
@@ -2277,6 +2615,8 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Post(options.BaseURL+"/api/staff/session/totp", wrapper.ConfirmStaffTotp)
 
+	router.Post(options.BaseURL+"/api/staff/activation", wrapper.ActivateStaff)
+
 	router.Get(options.BaseURL+"/api/staff/cases", wrapper.ListCases)
 
 	router.Get(options.BaseURL+"/api/staff/cases/:case", wrapper.GetCase)
@@ -2293,6 +2633,8 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Get(options.BaseURL+"/api/staff/inmates/:inmate", wrapper.GetStaffInmate)
 
+	router.Post(options.BaseURL+"/api/staff/inmates/:inmate/pin", wrapper.IssueInmatePin)
+
 	router.Get(options.BaseURL+"/api/staff/visitors", wrapper.SearchVisitors)
 
 	router.Get(options.BaseURL+"/api/staff/roster", wrapper.ListRosterImports)
@@ -2302,6 +2644,18 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 	router.Get(options.BaseURL+"/api/staff/roster/sample", wrapper.GetRosterSample)
 
 	router.Get(options.BaseURL+"/api/staff/schedule", wrapper.GetSchedule)
+
+	router.Get(options.BaseURL+"/api/staff/hours", wrapper.ListStaffHours)
+
+	router.Post(options.BaseURL+"/api/staff/templates", wrapper.AddStaffTemplate)
+
+	router.Get(options.BaseURL+"/api/staff/templates/:template/standing", wrapper.CountStaffStanding)
+
+	router.Post(options.BaseURL+"/api/staff/templates/:template/end", wrapper.EndStaffTemplate)
+
+	router.Post(options.BaseURL+"/api/staff/closures", wrapper.AddStaffClosure)
+
+	router.Delete(options.BaseURL+"/api/staff/closures/:closure", wrapper.LiftStaffClosure)
 
 	router.Get(options.BaseURL+"/api/staff/visits", wrapper.ListStaffVisits)
 
@@ -2358,6 +2712,35 @@ type StaffVisitJSONResponse StaffVisit
 type StationsJSONResponse Stations
 
 type TicketJSONResponse Ticket
+
+type ActivateStaffRequestObject struct {
+	Body *ActivateStaffJSONRequestBody
+}
+
+type ActivateStaffResponseObject interface {
+	VisitActivateStaffResponse(ctx fiber.Ctx) error
+}
+
+type ActivateStaff201JSONResponse Claimed
+
+func (response ActivateStaff201JSONResponse) VisitActivateStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type ActivateStaffdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ActivateStaffdefaultApplicationProblemPlusJSONResponse) VisitActivateStaffResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
 
 type ListAuditRequestObject struct {
 	Params ListAuditParams
@@ -2751,6 +3134,63 @@ func (response DecideCasedefaultApplicationProblemPlusJSONResponse) VisitDecideC
 	return ctx.JSON(&response.Body)
 }
 
+type AddStaffClosureRequestObject struct {
+	Body *AddStaffClosureJSONRequestBody
+}
+
+type AddStaffClosureResponseObject interface {
+	VisitAddStaffClosureResponse(ctx fiber.Ctx) error
+}
+
+type AddStaffClosure201JSONResponse Closure
+
+func (response AddStaffClosure201JSONResponse) VisitAddStaffClosureResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type AddStaffClosuredefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddStaffClosuredefaultApplicationProblemPlusJSONResponse) VisitAddStaffClosureResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type LiftStaffClosureRequestObject struct {
+	Closure int64 `json:"closure"`
+}
+
+type LiftStaffClosureResponseObject interface {
+	VisitLiftStaffClosureResponse(ctx fiber.Ctx) error
+}
+
+type LiftStaffClosure204Response struct {
+}
+
+func (response LiftStaffClosure204Response) VisitLiftStaffClosureResponse(ctx fiber.Ctx) error {
+	ctx.Status(204)
+	return nil
+}
+
+type LiftStaffClosuredefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LiftStaffClosuredefaultApplicationProblemPlusJSONResponse) VisitLiftStaffClosureResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
 type GetStaffConfigRequestObject struct {
 }
 
@@ -2773,6 +3213,34 @@ type GetStaffConfigdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetStaffConfigdefaultApplicationProblemPlusJSONResponse) VisitGetStaffConfigResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type ListStaffHoursRequestObject struct {
+}
+
+type ListStaffHoursResponseObject interface {
+	VisitListStaffHoursResponse(ctx fiber.Ctx) error
+}
+
+type ListStaffHours200JSONResponse VisitingHours
+
+func (response ListStaffHours200JSONResponse) VisitListStaffHoursResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ListStaffHoursdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListStaffHoursdefaultApplicationProblemPlusJSONResponse) VisitListStaffHoursResponse(ctx fiber.Ctx) error {
 	ctx.Response().Header.Set("Content-Type", "application/problem+json")
 	ctx.Status(response.StatusCode)
 
@@ -2831,6 +3299,35 @@ type GetStaffInmatedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetStaffInmatedefaultApplicationProblemPlusJSONResponse) VisitGetStaffInmateResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type IssueInmatePinRequestObject struct {
+	Inmate Id `json:"inmate"`
+}
+
+type IssueInmatePinResponseObject interface {
+	VisitIssueInmatePinResponse(ctx fiber.Ctx) error
+}
+
+type IssueInmatePin201JSONResponse IssuedPin
+
+func (response IssueInmatePin201JSONResponse) VisitIssueInmatePinResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type IssueInmatePindefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response IssueInmatePindefaultApplicationProblemPlusJSONResponse) VisitIssueInmatePinResponse(ctx fiber.Ctx) error {
 	ctx.Response().Header.Set("Content-Type", "application/problem+json")
 	ctx.Status(response.StatusCode)
 
@@ -3304,6 +3801,95 @@ func (response GetSyncStatedefaultApplicationProblemPlusJSONResponse) VisitGetSy
 	return ctx.JSON(&response.Body)
 }
 
+type AddStaffTemplateRequestObject struct {
+	Body *AddStaffTemplateJSONRequestBody
+}
+
+type AddStaffTemplateResponseObject interface {
+	VisitAddStaffTemplateResponse(ctx fiber.Ctx) error
+}
+
+type AddStaffTemplate201JSONResponse SessionTemplate
+
+func (response AddStaffTemplate201JSONResponse) VisitAddStaffTemplateResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(201)
+
+	return ctx.JSON(&response)
+}
+
+type AddStaffTemplatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddStaffTemplatedefaultApplicationProblemPlusJSONResponse) VisitAddStaffTemplateResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type EndStaffTemplateRequestObject struct {
+	Template Id `json:"template"`
+	Body     *EndStaffTemplateJSONRequestBody
+}
+
+type EndStaffTemplateResponseObject interface {
+	VisitEndStaffTemplateResponse(ctx fiber.Ctx) error
+}
+
+type EndStaffTemplate200JSONResponse Standing
+
+func (response EndStaffTemplate200JSONResponse) VisitEndStaffTemplateResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type EndStaffTemplatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EndStaffTemplatedefaultApplicationProblemPlusJSONResponse) VisitEndStaffTemplateResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type CountStaffStandingRequestObject struct {
+	Template Id `json:"template"`
+	Params   CountStaffStandingParams
+}
+
+type CountStaffStandingResponseObject interface {
+	VisitCountStaffStandingResponse(ctx fiber.Ctx) error
+}
+
+type CountStaffStanding200JSONResponse Standing
+
+func (response CountStaffStanding200JSONResponse) VisitCountStaffStandingResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type CountStaffStandingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CountStaffStandingdefaultApplicationProblemPlusJSONResponse) VisitCountStaffStandingResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
 type SearchVisitorsRequestObject struct {
 	Params SearchVisitorsParams
 }
@@ -3454,6 +4040,9 @@ func (response DecideVisitdefaultApplicationProblemPlusJSONResponse) VisitDecide
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 
+	// (POST /api/staff/activation)
+	ActivateStaff(ctx context.Context, request ActivateStaffRequestObject) (ActivateStaffResponseObject, error)
+
 	// (GET /api/staff/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
 
@@ -3493,14 +4082,26 @@ type StrictServerInterface interface {
 	// (POST /api/staff/cases/{case}/verdict)
 	DecideCase(ctx context.Context, request DecideCaseRequestObject) (DecideCaseResponseObject, error)
 
+	// (POST /api/staff/closures)
+	AddStaffClosure(ctx context.Context, request AddStaffClosureRequestObject) (AddStaffClosureResponseObject, error)
+
+	// (DELETE /api/staff/closures/{closure})
+	LiftStaffClosure(ctx context.Context, request LiftStaffClosureRequestObject) (LiftStaffClosureResponseObject, error)
+
 	// (GET /api/staff/config)
 	GetStaffConfig(ctx context.Context, request GetStaffConfigRequestObject) (GetStaffConfigResponseObject, error)
+
+	// (GET /api/staff/hours)
+	ListStaffHours(ctx context.Context, request ListStaffHoursRequestObject) (ListStaffHoursResponseObject, error)
 
 	// (GET /api/staff/inmates)
 	SearchInmates(ctx context.Context, request SearchInmatesRequestObject) (SearchInmatesResponseObject, error)
 
 	// (GET /api/staff/inmates/{inmate})
 	GetStaffInmate(ctx context.Context, request GetStaffInmateRequestObject) (GetStaffInmateResponseObject, error)
+
+	// (POST /api/staff/inmates/{inmate}/pin)
+	IssueInmatePin(ctx context.Context, request IssueInmatePinRequestObject) (IssueInmatePinResponseObject, error)
 
 	// (GET /api/staff/live)
 	GetLive(ctx context.Context, request GetLiveRequestObject) (GetLiveResponseObject, error)
@@ -3550,6 +4151,15 @@ type StrictServerInterface interface {
 	// (GET /api/staff/sync)
 	GetSyncState(ctx context.Context, request GetSyncStateRequestObject) (GetSyncStateResponseObject, error)
 
+	// (POST /api/staff/templates)
+	AddStaffTemplate(ctx context.Context, request AddStaffTemplateRequestObject) (AddStaffTemplateResponseObject, error)
+
+	// (POST /api/staff/templates/{template}/end)
+	EndStaffTemplate(ctx context.Context, request EndStaffTemplateRequestObject) (EndStaffTemplateResponseObject, error)
+
+	// (GET /api/staff/templates/{template}/standing)
+	CountStaffStanding(ctx context.Context, request CountStaffStandingRequestObject) (CountStaffStandingResponseObject, error)
+
 	// (GET /api/staff/visitors)
 	SearchVisitors(ctx context.Context, request SearchVisitorsRequestObject) (SearchVisitorsResponseObject, error)
 
@@ -3584,6 +4194,45 @@ type strictHandler struct {
 // validation. It is defined here as well so generated code does not import the
 // middleware; keep it in sync with fibermiddleware.ValidatedBodyLocalsKey.
 const validatedBodyLocalsKey = "x-oapi-codegen-validated-body"
+
+// ActivateStaff operation middleware
+func (sh *strictHandler) ActivateStaff(ctx fiber.Ctx) error {
+	var request ActivateStaffRequestObject
+
+	var body ActivateStaffJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivateStaff(ctx.Context(), request.(ActivateStaffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivateStaff")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ActivateStaffResponseObject); ok {
+		if err := validResponse.VisitActivateStaffResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
 
 // ListAudit operation middleware
 func (sh *strictHandler) ListAudit(ctx fiber.Ctx, params ListAuditParams) error {
@@ -4021,6 +4670,72 @@ func (sh *strictHandler) DecideCase(ctx fiber.Ctx, pCase CasePath) error {
 	return nil
 }
 
+// AddStaffClosure operation middleware
+func (sh *strictHandler) AddStaffClosure(ctx fiber.Ctx) error {
+	var request AddStaffClosureRequestObject
+
+	var body AddStaffClosureJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.AddStaffClosure(ctx.Context(), request.(AddStaffClosureRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddStaffClosure")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddStaffClosureResponseObject); ok {
+		if err := validResponse.VisitAddStaffClosureResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// LiftStaffClosure operation middleware
+func (sh *strictHandler) LiftStaffClosure(ctx fiber.Ctx, closure int64) error {
+	var request LiftStaffClosureRequestObject
+
+	request.Closure = closure
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.LiftStaffClosure(ctx.Context(), request.(LiftStaffClosureRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LiftStaffClosure")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(LiftStaffClosureResponseObject); ok {
+		if err := validResponse.VisitLiftStaffClosureResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetStaffConfig operation middleware
 func (sh *strictHandler) GetStaffConfig(ctx fiber.Ctx) error {
 	var request GetStaffConfigRequestObject
@@ -4038,6 +4753,31 @@ func (sh *strictHandler) GetStaffConfig(ctx fiber.Ctx) error {
 		return err
 	} else if validResponse, ok := response.(GetStaffConfigResponseObject); ok {
 		if err := validResponse.VisitGetStaffConfigResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListStaffHours operation middleware
+func (sh *strictHandler) ListStaffHours(ctx fiber.Ctx) error {
+	var request ListStaffHoursRequestObject
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ListStaffHours(ctx.Context(), request.(ListStaffHoursRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListStaffHours")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListStaffHoursResponseObject); ok {
+		if err := validResponse.VisitListStaffHoursResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {
@@ -4092,6 +4832,33 @@ func (sh *strictHandler) GetStaffInmate(ctx fiber.Ctx, inmate Id) error {
 		return err
 	} else if validResponse, ok := response.(GetStaffInmateResponseObject); ok {
 		if err := validResponse.VisitGetStaffInmateResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// IssueInmatePin operation middleware
+func (sh *strictHandler) IssueInmatePin(ctx fiber.Ctx, inmate Id) error {
+	var request IssueInmatePinRequestObject
+
+	request.Inmate = inmate
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.IssueInmatePin(ctx.Context(), request.(IssueInmatePinRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IssueInmatePin")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(IssueInmatePinResponseObject); ok {
+		if err := validResponse.VisitIssueInmatePinResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {
@@ -4548,6 +5315,114 @@ func (sh *strictHandler) GetSyncState(ctx fiber.Ctx) error {
 		return err
 	} else if validResponse, ok := response.(GetSyncStateResponseObject); ok {
 		if err := validResponse.VisitGetSyncStateResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AddStaffTemplate operation middleware
+func (sh *strictHandler) AddStaffTemplate(ctx fiber.Ctx) error {
+	var request AddStaffTemplateRequestObject
+
+	var body AddStaffTemplateJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.AddStaffTemplate(ctx.Context(), request.(AddStaffTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddStaffTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddStaffTemplateResponseObject); ok {
+		if err := validResponse.VisitAddStaffTemplateResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EndStaffTemplate operation middleware
+func (sh *strictHandler) EndStaffTemplate(ctx fiber.Ctx, template Id) error {
+	var request EndStaffTemplateRequestObject
+
+	request.Template = template
+
+	var body EndStaffTemplateJSONRequestBody
+	var err error
+	// The validation middleware stores the value a kin-openapi validator
+	// validated in the Fiber context. Bind that value, matching member
+	// names exactly, so the handler receives what was validated instead
+	// of a second, case-insensitive decode.
+	if v := ctx.Locals(validatedBodyLocalsKey); v == nil || runtime.BindJSONValue(v, &body) != nil {
+		err = ctx.Bind().Body(&body)
+	}
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, err.Error())
+	}
+	request.Body = &body
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.EndStaffTemplate(ctx.Context(), request.(EndStaffTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndStaffTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EndStaffTemplateResponseObject); ok {
+		if err := validResponse.VisitEndStaffTemplateResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CountStaffStanding operation middleware
+func (sh *strictHandler) CountStaffStanding(ctx fiber.Ctx, template Id, params CountStaffStandingParams) error {
+	var request CountStaffStandingRequestObject
+
+	request.Template = template
+	request.Params = params
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.CountStaffStanding(ctx.Context(), request.(CountStaffStandingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CountStaffStanding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CountStaffStandingResponseObject); ok {
+		if err := validResponse.VisitCountStaffStandingResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

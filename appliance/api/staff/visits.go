@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"sallyport/appliance/api"
-	"sallyport/appliance/facility"
 	"sallyport/appliance/fault"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/store"
@@ -15,7 +14,7 @@ import (
 
 // GetSchedule answers one day of all stations, today by default.
 func (d *Door) GetSchedule(ctx context.Context, q GetScheduleRequestObject) (GetScheduleResponseObject, error) {
-	out := GetSchedule200JSONResponse{Stations: []Station{}, Visits: []StaffVisit{}}
+	out := GetSchedule200JSONResponse{Stations: []Station{}, Sessions: []ScheduleSession{}, Closures: []ScheduleClosure{}, Visits: []StaffVisit{}}
 	err := d.DB.View(ctx, func(tx *store.Tx) error {
 		site, err := d.Facility.Get(tx)
 		if err != nil {
@@ -40,6 +39,9 @@ func (d *Door) GetSchedule(ctx context.Context, q GetScheduleRequestObject) (Get
 			return err
 		}
 		if out.Stations, err = d.boardStations(tx); err != nil {
+			return err
+		}
+		if err := d.timetable(tx, &out, loc); err != nil {
 			return err
 		}
 		list, err := d.Visits.OnDate(tx, out.Date)
@@ -90,25 +92,13 @@ func (d *Door) dayBounds(tx *store.Tx, out *GetSchedule200JSONResponse, day time
 	return nil
 }
 
+// boardMost is how many stations the board shows.
+const boardMost = 100
+
 // boardStations are the stations of the board by unit and name.
 func (d *Door) boardStations(tx *store.Tx) ([]Station, error) {
-	units, err := d.Facility.Units(tx)
-	if err != nil {
-		return nil, err
-	}
-	names := map[ident.Unit]string{}
-	for _, u := range units {
-		names[u.ID] = u.Name
-	}
-	all, err := d.Facility.Stations(tx)
-	if err != nil {
-		return nil, err
-	}
-	out := []Station{}
-	for _, s := range all[:min(len(all), 100)] {
-		out = append(out, Station{Id: string(s.ID), Name: s.Name, Kind: StationKind(s.Kind), Unit: names[s.Unit], State: string(s.State), Enrolled: s.State == facility.Ready})
-	}
-	return out, nil
+	all, err := d.StationList(tx)
+	return all[:min(len(all), boardMost)], err
 }
 
 // ListStaffVisits answers the visits that wait or are planned.

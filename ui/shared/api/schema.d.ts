@@ -484,6 +484,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/kiosk/session/pin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["putOwnPin"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/kiosk/home": {
         parameters: {
             query?: never;
@@ -692,6 +708,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/staff/activation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["activateStaff"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/staff/cases": {
         parameters: {
             query?: never;
@@ -820,6 +852,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/staff/inmates/{inmate}/pin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["issueInmatePin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/staff/visitors": {
         parameters: {
             query?: never;
@@ -879,6 +927,102 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/staff/hours": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listStaffHours"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/staff/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["addStaffTemplate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/staff/templates/{template}/standing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["countStaffStanding"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/staff/templates/{template}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["endStaffTemplate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/staff/closures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["addStaffClosure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/staff/closures/{closure}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["liftStaffClosure"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1300,6 +1444,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/setup/progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getSetupProgress"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/units": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listUnits"];
+        put?: never;
+        post: operations["addUnit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/units/{unit}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["renameUnit"];
+        post?: never;
+        delete: operations["removeUnit"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/opening": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getOpening"];
+        put: operations["putOpening"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/setup/stations": {
         parameters: {
             query?: never;
@@ -1309,8 +1517,24 @@ export interface paths {
         };
         get: operations["listSetupStations"];
         put?: never;
-        post?: never;
+        post: operations["addStation"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/stations/{station}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["changeStation"];
+        post?: never;
+        delete: operations["retireStation"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1327,6 +1551,198 @@ export interface paths {
         put?: never;
         post: operations["issueEnrolmentCode"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/staff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listStaff"];
+        put?: never;
+        post: operations["inviteStaff"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/staff/{staff}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["changeStaff"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/staff/{staff}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["disableStaff"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/staff/{staff}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["enableStaff"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/staff/{staff}/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["resetStaff"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/activation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["activateSetup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/hours": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["listSetupHours"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["addSetupTemplate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/templates/{template}/standing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["countSetupStanding"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/templates/{template}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["endSetupTemplate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/closures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["addSetupClosure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/closures/{closure}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["liftSetupClosure"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1690,7 +2106,10 @@ export interface components {
             pin: string;
             language: components["schemas"]["Language"];
         };
+        /** @description new_pin: signed in with an issued PIN, and nothing can be done before the inmate has chosen one. */
         KioskSession: {
+            /** @enum {string} */
+            stage: "new_pin" | "full";
             csrf: string;
             /** Format: date-time */
             expires: string;
@@ -1855,6 +2274,7 @@ export interface components {
         };
         StaffInmateDetail: {
             inmate: components["schemas"]["StaffInmate"];
+            pin: components["schemas"]["InmatePin"];
             contacts: components["schemas"]["StaffContact"][];
             visits: components["schemas"]["StaffVisit"][];
         };
@@ -1913,14 +2333,19 @@ export interface components {
             opens: string;
             closes: string;
             stations: components["schemas"]["Station"][];
+            sessions: components["schemas"]["ScheduleSession"][];
+            closures: components["schemas"]["ScheduleClosure"][];
             visits: components["schemas"]["StaffVisit"][];
         };
+        /** @description private: out of hearing, for privileged visits; unit_id is absent in the lobby. */
         Station: {
             id: components["schemas"]["Id"];
             name: string;
             /** @enum {string} */
             kind: "kiosk" | "tablet" | "lobby";
             unit: string;
+            unit_id?: components["schemas"]["Id"];
+            private: boolean;
             state: string;
             /** Format: date-time */
             since?: string;
@@ -1928,6 +2353,215 @@ export interface components {
         };
         Stations: {
             stations: components["schemas"]["Station"][];
+        };
+        /** @description A time of the facility's day; 24:00 is its end. */
+        Wall: string;
+        /** @description A minute of the facility's own clock. */
+        WallMinute: string;
+        /** @description A weekly pattern of sessions; without units it is for everybody, without lengths for every length of the rules. */
+        NewTemplate: {
+            name: string;
+            /** @enum {string} */
+            class: "social" | "onsite" | "in_person" | "official" | "privileged";
+            weekdays: number[];
+            starts: components["schemas"]["Wall"];
+            ends: components["schemas"]["Wall"];
+            pitch: number;
+            lengths: number[];
+            capacity: number;
+            every_weeks: number;
+            from: components["schemas"]["LocalDate"];
+            to?: components["schemas"]["LocalDate"];
+            units: components["schemas"]["Id"][];
+            private: boolean;
+        };
+        /** @description visits: how many stand on it from today on. */
+        SessionTemplate: {
+            id: components["schemas"]["Id"];
+            name: string;
+            /** @enum {string} */
+            class: "social" | "onsite" | "in_person" | "official" | "privileged";
+            weekdays: number[];
+            starts: components["schemas"]["Wall"];
+            ends: components["schemas"]["Wall"];
+            pitch: number;
+            lengths: number[];
+            capacity: number;
+            every_weeks: number;
+            from: components["schemas"]["LocalDate"];
+            to?: components["schemas"]["LocalDate"];
+            units: components["schemas"]["Id"][];
+            private: boolean;
+            /** @enum {string} */
+            state: "planned" | "running" | "ended";
+            visits: number;
+        };
+        TemplateEnd: {
+            last: components["schemas"]["LocalDate"];
+        };
+        /** @description How many visits stand on what goes away. */
+        Standing: {
+            visits: number;
+        };
+        NewClosure: {
+            /** @enum {string} */
+            scope: "facility" | "unit" | "template" | "station";
+            key?: string;
+            from: components["schemas"]["WallMinute"];
+            to: components["schemas"]["WallMinute"];
+            /** @enum {string} */
+            reason: "lockdown" | "weather" | "outbreak" | "staffing" | "facility_operational" | "device_maintenance";
+        };
+        /** @description visits: how many stand in it. */
+        Closure: {
+            /** Format: int64 */
+            id: number;
+            /** @enum {string} */
+            scope: "facility" | "unit" | "template" | "station";
+            key?: string;
+            name?: string;
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            reason: string;
+            visits: number;
+        };
+        OpeningSpan: {
+            weekday: number;
+            opens: components["schemas"]["Wall"];
+            closes: components["schemas"]["Wall"];
+        };
+        OpeningHours: {
+            hours: components["schemas"]["OpeningSpan"][];
+        };
+        /** @description turnaround_minutes: how long a station stands free after a visit. */
+        VisitingHours: {
+            today: components["schemas"]["LocalDate"];
+            zone: string;
+            opening: components["schemas"]["OpeningSpan"][];
+            templates: components["schemas"]["SessionTemplate"][];
+            closures: components["schemas"]["Closure"][];
+            units: components["schemas"]["Unit"][];
+            stations: components["schemas"]["Station"][];
+            lengths: number[];
+            classes: string[];
+            turnaround_minutes: number;
+        };
+        UnitName: {
+            name: string;
+        };
+        Unit: {
+            id: components["schemas"]["Id"];
+            name: string;
+            stations: number;
+            inmates: number;
+        };
+        Units: {
+            units: components["schemas"]["Unit"][];
+        };
+        /** @description A lobby place is in no unit. */
+        NewStation: {
+            name: string;
+            /** @enum {string} */
+            kind: "kiosk" | "tablet" | "lobby";
+            unit?: components["schemas"]["Id"];
+            private: boolean;
+        };
+        StationChange: {
+            name: string;
+            private: boolean;
+            /** @enum {string} */
+            state: "ready" | "disabled";
+        };
+        /** @description devices: stations that have one; staff: accounts that can sign in, without those that are invited; templates: that have not ended. */
+        SetupProgress: {
+            units: number;
+            stations: number;
+            devices: number;
+            opening: number;
+            staff: number;
+            invited: number;
+            templates: number;
+            inmates: number;
+        };
+        StaffMember: {
+            id: components["schemas"]["Id"];
+            name: string;
+            username: string;
+            roles: string[];
+            /** @enum {string} */
+            state: "active" | "invited" | "disabled";
+            own: boolean;
+            /** Format: date-time */
+            invited_until?: string;
+            /** Format: date-time */
+            last_sign_in?: string;
+        };
+        StaffMembers: {
+            staff: components["schemas"]["StaffMember"][];
+        };
+        NewStaff: {
+            name: string;
+            username: string;
+            roles: ("clerk" | "moderator" | "monitor" | "investigator" | "administrator" | "installer")[];
+        };
+        StaffChange: {
+            name: string;
+            roles: ("clerk" | "moderator" | "monitor" | "investigator" | "administrator" | "installer")[];
+        };
+        StaffInvitation: {
+            staff: components["schemas"]["StaffMember"];
+            code: string;
+            /** Format: date-time */
+            expires: string;
+        };
+        StaffActivation: {
+            username: string;
+            code: string;
+            password: string;
+        };
+        NewPin: {
+            pin: string;
+        };
+        /** @description Whether an inmate can sign in: with a PIN that was issued for one sign-in, or with one that the inmate chose. */
+        InmatePin: {
+            /** @enum {string} */
+            state: "none" | "issued" | "lapsed" | "own";
+            /** Format: date-time */
+            since?: string;
+            /** Format: date-time */
+            until?: string;
+        };
+        IssuedPin: {
+            pin: string;
+            number: string;
+            first_name: string;
+            last_name: string;
+            unit: string;
+            /** Format: date-time */
+            expires: string;
+        };
+        /** @description One session of the day; busiest is how many places of a slot are taken at most. */
+        ScheduleSession: {
+            template: components["schemas"]["Id"];
+            name: string;
+            starts: components["schemas"]["Wall"];
+            ends: components["schemas"]["Wall"];
+            capacity: number;
+            busiest: number;
+        };
+        /** @description A closure as far as it lies on the day; stations are those that it closes. */
+        ScheduleClosure: {
+            /** Format: int64 */
+            id: number;
+            /** @enum {string} */
+            scope: "facility" | "unit" | "template" | "station";
+            name?: string;
+            stations: components["schemas"]["Id"][];
+            starts: components["schemas"]["Wall"];
+            ends: components["schemas"]["Wall"];
+            reason: string;
         };
         StaffVisits: {
             visits: components["schemas"]["StaffVisit"][];
@@ -2990,6 +3624,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Stream"];
+            default: components["responses"]["Problem"];
         };
     };
     getKioskConfig: {
@@ -3074,6 +3709,23 @@ export interface operations {
                 };
                 content?: never;
             };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putOwnPin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPin"];
+            };
+        };
+        responses: {
+            200: components["responses"]["KioskSession"];
             default: components["responses"]["Problem"];
         };
     };
@@ -3264,6 +3916,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Stream"];
+            default: components["responses"]["Problem"];
         };
     };
     getStaffConfig: {
@@ -3350,6 +4003,31 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["StaffSession"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    activateStaff: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StaffActivation"];
+            };
+        };
+        responses: {
+            /** @description The account has a password; the secret of its second factor is shown once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Claimed"];
+                };
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -3519,6 +4197,29 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    issueInmatePin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                inmate: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A PIN for one sign-in, to print; it is shown once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedPin"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     searchVisitors: {
         parameters: {
             query?: {
@@ -3632,6 +4333,150 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Schedule"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listStaffHours: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description When visits take place: session templates, closures, and what a new one may say. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VisitingHours"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    addStaffTemplate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTemplate"];
+            };
+        };
+        responses: {
+            /** @description Its slots can be booked now. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionTemplate"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    countStaffStanding: {
+        parameters: {
+            query: {
+                after: components["schemas"]["LocalDate"];
+            };
+            header?: never;
+            path: {
+                template: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What stands after that day. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Standing"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    endStaffTemplate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                template: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TemplateEnd"];
+            };
+        };
+        responses: {
+            /** @description The visits that still stand after its last day, marked for a look. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Standing"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    addStaffClosure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewClosure"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is booked in it; the visits that stand in it are marked for a look. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Closure"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    liftStaffClosure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                closure: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Open again. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -3966,6 +4811,7 @@ export interface operations {
                     "video/webm": string;
                 };
             };
+            default: components["responses"]["Problem"];
         };
     };
     getSyncState: {
@@ -4059,6 +4905,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Stream"];
+            default: components["responses"]["Problem"];
         };
     };
     getSetupState: {
@@ -4182,6 +5029,167 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    getSetupProgress: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What there is of each step. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupProgress"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listUnits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Units"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    addUnit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UnitName"];
+            };
+        };
+        responses: {
+            /** @description Added. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Unit"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    renameUnit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                unit: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UnitName"];
+            };
+        };
+        responses: {
+            /** @description Renamed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Unit"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    removeUnit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                unit: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nothing and nobody was in it. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getOpening: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description From Sunday; without any span the facility is always open. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpeningHours"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putOpening: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpeningHours"];
+            };
+        };
+        responses: {
+            /** @description Replaced. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpeningHours"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     listSetupStations: {
         parameters: {
             query?: never;
@@ -4192,6 +5200,81 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Stations"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    addStation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewStation"];
+            };
+        };
+        responses: {
+            /** @description Added; it has no device yet. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Station"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    changeStation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                station: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StationChange"];
+            };
+        };
+        responses: {
+            /** @description Changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Station"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    retireStation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                station: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Retired for ever, its device cut off; the visits that stand on it are marked for a look. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Standing"];
+                };
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -4214,6 +5297,317 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["EnrolmentCode"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listStaff: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StaffMembers"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    inviteStaff: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewStaff"];
+            };
+        };
+        responses: {
+            /** @description The account waits for its owner; the code is shown once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StaffInvitation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    changeStaff: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                staff: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StaffChange"];
+            };
+        };
+        responses: {
+            /** @description Changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StaffMember"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    disableStaff: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                staff: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Out, at once. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StaffMember"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    enableStaff: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                staff: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description May sign in again. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StaffMember"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resetStaff: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                staff: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Password and second factor are void; the code makes new ones and is shown once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StaffInvitation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    activateSetup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StaffActivation"];
+            };
+        };
+        responses: {
+            /** @description The account has a password; the secret of its second factor is shown once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Claimed"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSetupHours: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description When visits take place: session templates, closures, and what a new one may say. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VisitingHours"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    addSetupTemplate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTemplate"];
+            };
+        };
+        responses: {
+            /** @description Its slots can be booked now. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionTemplate"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    countSetupStanding: {
+        parameters: {
+            query: {
+                after: components["schemas"]["LocalDate"];
+            };
+            header?: never;
+            path: {
+                template: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What stands after that day. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Standing"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    endSetupTemplate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                template: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TemplateEnd"];
+            };
+        };
+        responses: {
+            /** @description The visits that still stand after its last day, marked for a look. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Standing"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    addSetupClosure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewClosure"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is booked in it; the visits that stand in it are marked for a look. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Closure"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    liftSetupClosure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                closure: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Open again. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
