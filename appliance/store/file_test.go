@@ -115,7 +115,7 @@ func TestOpenRefusesStrangeFiles(t *testing.T) {
 			return path
 		}, "store.stranger", "another program"},
 		{"newer", func(t *testing.T) string {
-			return made(t, schema(things), fstest.MapFS{"schema/0002_test_more.sql": {Data: []byte("CREATE TABLE more (id INTEGER PRIMARY KEY) STRICT")}})
+			return made(t, schema(things), fstest.MapFS{"schema/0002_test_more.sql": {Data: []byte("-- contract: reads 2\nCREATE TABLE more (id INTEGER PRIMARY KEY) STRICT")}})
 		}, "store.newer", "newer program"},
 		{"edited migration", func(t *testing.T) string { return made(t, schema(things+"\n-- once more")) }, "store.edited", "0001_test_thing"},
 	} {

@@ -2,9 +2,8 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql/driver"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -22,17 +21,22 @@ type migration struct {
 	name   string
 	sql    string
 	sum    string
+	reads  int64 // lowest level of a program that can work with the file afterwards, 0: any that could before
 }
 
-const migrationTable = `CREATE TABLE store_migration (
+const (
+	migrationTable = `CREATE TABLE store_migration (
 	number INTEGER PRIMARY KEY,
 	name   TEXT NOT NULL,
 	sum    TEXT NOT NULL,
 	at     INTEGER NOT NULL
 ) STRICT`
+	readsColumn = `ALTER TABLE store_migration ADD COLUMN reads INTEGER NOT NULL DEFAULT 0`
+)
 
 // migrate brings the file up to date: each file in a transaction of its own, foreign keys off while it runs and checked
-// before it commits. user_version counts the migrations that were applied.
+// before it commits. user_version counts the migrations that were applied; a file that the next program has migrated has
+// more of them than this program knows ([Level]).
 func migrate(ctx context.Context, c *conn, now clock.Clock, rooms []fs.FS) error {
 	all, err := collect(rooms)
 	if err != nil {
@@ -47,6 +51,11 @@ func migrate(ctx context.Context, c *conn, now clock.Clock, rooms []fs.FS) error
 	}
 	if err := compare(all, applied); err != nil {
 		return err
+	}
+	if old, err := unread(c); err != nil || old {
+		if err := errors.Join(err, c.script(readsColumn)); err != nil {
+			return wrap("store.Open", err)
+		}
 	}
 	if err := c.script("PRAGMA foreign_keys = OFF"); err != nil {
 		return wrap("store.Open", err)
@@ -73,7 +82,13 @@ func sign(c *conn) error {
 	if err != nil || id == applicationID {
 		return wrap("store.Open", err)
 	}
-	return wrap("store.Open", c.script(fmt.Sprintf("BEGIN IMMEDIATE; PRAGMA application_id = %d; %s; COMMIT", applicationID, migrationTable)))
+	return wrap("store.Open", c.script(fmt.Sprintf("BEGIN IMMEDIATE; PRAGMA application_id = %d; %s; %s; COMMIT", applicationID, migrationTable, readsColumn)))
+}
+
+// unread tells whether the file was made before migrations said who can read what they leave.
+func unread(c *conn) (bool, error) {
+	n, err := c.number("SELECT count(*) FROM pragma_table_info('store_migration') WHERE name = 'reads'")
+	return n == 0, err
 }
 
 func collect(rooms []fs.FS) ([]migration, error) {
@@ -91,8 +106,11 @@ func collect(rooms []fs.FS) ([]migration, error) {
 			if err != nil {
 				return err
 			}
-			sum := sha256.Sum256(b)
-			all = append(all, migration{number: number, name: strings.TrimSuffix(d.Name(), ".sql"), sql: string(b), sum: hex.EncodeToString(sum[:])})
+			m := migration{number: number, name: strings.TrimSuffix(d.Name(), ".sql"), sql: string(b), sum: sum(b)}
+			if m.reads, err = contract(m); err != nil {
+				return err
+			}
+			all = append(all, m)
 			return nil
 		})
 		if err != nil {
@@ -109,10 +127,18 @@ func collect(rooms []fs.FS) ([]migration, error) {
 }
 
 func appliedMigrations(c *conn) (map[int64]migration, error) {
+	query := "SELECT number, name, sum, reads FROM store_migration"
+	old, err := unread(c)
+	if err != nil {
+		return nil, err
+	}
+	if old {
+		query = "SELECT number, name, sum, 0 FROM store_migration"
+	}
 	applied := map[int64]migration{}
-	_, err := c.query(context.Background(), "SELECT number, name, sum FROM store_migration", nil, func(cols []driver.Value) (bool, error) {
+	_, err = c.query(context.Background(), query, nil, func(cols []driver.Value) (bool, error) {
 		var m migration
-		if err := scan(cols, []any{&m.number, &m.name, &m.sum}); err != nil {
+		if err := scan(cols, []any{&m.number, &m.name, &m.sum, &m.reads}); err != nil {
 			return false, err
 		}
 		applied[m.number] = m
@@ -121,20 +147,27 @@ func appliedMigrations(c *conn) (map[int64]migration, error) {
 	return applied, err
 }
 
-// compare refuses a file that a newer program has written, and a migration that was edited after it ran.
+// compare refuses a file that a newer program has changed beyond what this one can work with, and a migration that was
+// edited after it ran.
 func compare(all []migration, applied map[int64]migration) error {
 	known := map[int64]migration{}
+	level := int64(len(all))
+	missing := ""
 	for _, m := range all {
 		known[m.number] = m
+		if _, ok := applied[m.number]; !ok {
+			missing = m.name
+		}
 	}
 	for _, was := range applied {
 		m, ok := known[was.number]
-		if !ok {
+		switch {
+		case !ok && was.reads <= level && missing == "":
+		case !ok:
 			return fault.Newf("store.Open", fault.Conflict,
 				"This database was written by a newer program (%s). Start that program, or restore a backup from before the upgrade.",
 				was.name).WithCode("store.newer")
-		}
-		if m.sum != was.sum {
+		case m.sum != was.sum:
 			return fault.Newf("store.Open", fault.Conflict,
 				"The migration %s is not the one that made this database. Use the program that made it, or start with an empty state folder.",
 				was.name).WithCode("store.edited")
@@ -161,7 +194,8 @@ func apply(c *conn, now clock.Clock, m migration, count int) (err error) {
 	if err := checkReferences(c); err != nil {
 		return err
 	}
-	_, err = c.exec("INSERT INTO store_migration (number, name, sum, at) VALUES (?, ?, ?, ?)", named(m.number, m.name, m.sum, Ms(now.Now())))
+	_, err = c.exec("INSERT INTO store_migration (number, name, sum, at, reads) VALUES (?, ?, ?, ?, ?)",
+		named(m.number, m.name, m.sum, Ms(now.Now()), m.reads))
 	if err != nil {
 		return wrap("store.Open", err)
 	}

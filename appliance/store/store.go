@@ -64,7 +64,7 @@ type DB struct {
 }
 
 // Open opens the file, checks its settings and migrates it. It starts nothing. It returns Conflict when another process
-// has the file or when it was written by a newer program, and Unavailable when it is not a database of Sallyport, is
+// has the file or when a newer program has changed it beyond this one's [Level], and Unavailable when it is not a database of Sallyport, is
 // damaged, or the disk refuses.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Clock == nil {

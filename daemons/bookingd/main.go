@@ -6,7 +6,10 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
+	"sallyport/appliance/store"
 	"sallyport/appliance/unit"
 )
 
@@ -14,6 +17,14 @@ func main() { unit.Main("bookingd", run) }
 
 // run reads the configuration, wires the rooms and serves until ctx ends.
 func run(ctx context.Context, env *unit.Env) error {
+	// The build asks before it has a configuration: an image and its updates say which databases they can work with.
+	if slices.Equal(env.Args, []string{"--schema"}) {
+		l, err := store.LevelOf(schemas())
+		if err == nil {
+			_, err = fmt.Println(l.Schema, l.Reads)
+		}
+		return err
+	}
 	cfg := defaults()
 	if serve, err := env.Configure("/run/sallyport/bookingd.toml", &cfg); err != nil || !serve {
 		return err
