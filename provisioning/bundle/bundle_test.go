@@ -153,7 +153,7 @@ func TestPackedComesBack(t *testing.T) {
 			t.Errorf("%s came back as %d bytes, want %d (%v)", filepath.Base(path), len(got), len(want), err)
 		}
 	}
-	// 100 kB at the front and the last byte: three blocks of sixteen.
+	// 70 kB at the front and the last byte: three blocks of sixteen.
 	if got := r.Manifest().Artifacts[1].RawUsed; got != 3<<16 {
 		t.Errorf("the root takes %d bytes, want %d", got, 3<<16)
 	}

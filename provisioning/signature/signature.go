@@ -9,14 +9,15 @@
 package signature
 
 import (
-	"bytes"
 	"crypto/ed25519"
-	"encoding/base64"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"sallyport/appliance/fault"
 )
@@ -32,6 +33,12 @@ const (
 
 // Folder is where an image has its public keys.
 const Folder = "/usr/share/sallyport/keys"
+
+// The PEM blocks of keys, as openssl writes them.
+const (
+	privateBlock = "PRIVATE KEY"
+	publicBlock  = "PUBLIC KEY"
+)
 
 // Size is the length of a signature in bytes.
 const Size = ed25519.SignatureSize
@@ -60,7 +67,7 @@ func Load(folder string) (Keys, error) {
 		case err != nil:
 			return nil, fmt.Errorf("read a public key: %w", err)
 		}
-		public, err := decode(path, raw, ed25519.PublicKeySize)
+		public, err := decode[ed25519.PublicKey](path, raw, publicBlock, x509.ParsePKIXPublicKey)
 		if err != nil {
 			return nil, err
 		}
@@ -103,11 +110,8 @@ func OpenSigner(path string) (Signer, error) {
 	if err != nil {
 		return Signer{}, fmt.Errorf("read a signing key: %w", err)
 	}
-	seed, err := decode(path, raw, ed25519.SeedSize)
-	if err != nil {
-		return Signer{}, err
-	}
-	return Signer{ed25519.NewKeyFromSeed(seed)}, nil
+	key, err := decode[ed25519.PrivateKey](path, raw, privateBlock, x509.ParsePKCS8PrivateKey)
+	return Signer{key}, err
 }
 
 // Sign returns the signature over a message for this purpose.
@@ -121,11 +125,22 @@ func (s Signer) Public() ed25519.PublicKey { return s.key.Public().(ed25519.Publ
 // Write writes the private key to path.key, for its owner alone, and the public one to path.pub. It returns Conflict
 // when either exists: a signing key that is lost by accident takes every box in the field with it.
 func (s Signer) Write(path string) error {
+	private, err := x509.MarshalPKCS8PrivateKey(s.key)
+	if err != nil {
+		return err
+	}
+	public, err := x509.MarshalPKIXPublicKey(s.Public())
+	if err != nil {
+		return err
+	}
 	for _, f := range []struct {
-		name string
-		raw  []byte
-		mode fs.FileMode
-	}{{path + ".key", s.key.Seed(), 0o600}, {path + ".pub", s.Public(), 0o644}} {
+		name  string
+		block pem.Block
+		mode  fs.FileMode
+	}{
+		{path + ".key", pem.Block{Type: privateBlock, Bytes: private}, 0o600},
+		{path + ".pub", pem.Block{Type: publicBlock, Bytes: public}, 0o644},
+	} {
 		out, err := os.OpenFile(f.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.mode)
 		if errors.Is(err, fs.ErrExist) {
 			return fault.Newf("signature.Write", fault.Conflict, "%s exists already.", f.name)
@@ -133,8 +148,7 @@ func (s Signer) Write(path string) error {
 		if err != nil {
 			return fmt.Errorf("write a key: %w", err)
 		}
-		_, err = fmt.Fprintln(out, base64.StdEncoding.EncodeToString(f.raw))
-		if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
+		if err := errors.Join(pem.Encode(out, &f.block), out.Sync(), out.Close()); err != nil {
 			return fmt.Errorf("write a key: %w", err)
 		}
 	}
@@ -145,10 +159,20 @@ func signed(p Purpose, message []byte) []byte {
 	return append([]byte(string(p)+"\n"), message...)
 }
 
-func decode(path string, raw []byte, size int) ([]byte, error) {
-	key, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(raw)))
-	if err != nil || len(key) != size {
-		return nil, fault.Newf("signature", fault.Invalid, "%s does not hold a key: %d bytes in base 64.", path, size)
+// decode reads a key of one kind; what the file holds is in no error.
+func decode[K any](path string, raw []byte, kind string, parse func([]byte) (any, error)) (key K, err error) {
+	bad := fault.Newf("signature", fault.Invalid, "%s does not hold an Ed25519 %s in PEM.", path, strings.ToLower(kind))
+	block, _ := pem.Decode(raw)
+	if block == nil || block.Type != kind {
+		return key, bad
+	}
+	parsed, err := parse(block.Bytes)
+	if err != nil {
+		return key, bad
+	}
+	key, ok := parsed.(K)
+	if !ok {
+		return key, bad
 	}
 	return key, nil
 }

@@ -5,7 +5,9 @@ package bundletest
 
 import (
 	"bytes"
-	"encoding/base64"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -20,17 +22,24 @@ import (
 // key each time, so that the processes of a fuzzing run agree on what is signed.
 func Keys(t testing.TB, folder string) signature.Signer {
 	t.Helper()
-	private := filepath.Join(t.TempDir(), "test.key")
-	seed := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("test"), 8))
-	if err := os.WriteFile(private, []byte(seed), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	key, err := signature.OpenSigner(private)
+	work := t.TempDir()
+	private, err := x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte("test"), 8)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	public := base64.StdEncoding.EncodeToString(key.Public())
-	if err := errors.Join(os.MkdirAll(folder, 0o755), os.WriteFile(filepath.Join(folder, "current.pub"), []byte(public), 0o600)); err != nil {
+	path := filepath.Join(work, "test.key")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	key, err := signature.OpenSigner(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(key.Write(filepath.Join(work, "current")), os.MkdirAll(folder, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	public, err := os.ReadFile(filepath.Join(work, "current.pub"))
+	if err := errors.Join(err, os.WriteFile(filepath.Join(folder, "current.pub"), public, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	return key
@@ -67,8 +76,8 @@ func Sources(t testing.TB, folder string, v bundle.Version) bundle.Sources {
 	base := bundle.Product + "_" + v.String()
 	return bundle.Sources{
 		UKI:    write(base+".efi", 5000, 5000),
-		Root:   write(base+".root-x86-64.11111111-2222-3333-4444-555555555555.raw", 1<<20, 100_000),
-		Verity: write(base+".root-x86-64-verity.66666666-7777-8888-9999-aaaaaaaaaaaa.raw", 128<<10, 70_000),
+		Root:   write(base+".root-x86-64.11111111-2222-3333-4444-555555555555.raw", 1<<20, 70_000),
+		Verity: write(base+".root-x86-64-verity.66666666-7777-8888-9999-aaaaaaaaaaaa.raw", 128<<10, 8000),
 	}
 }
 
