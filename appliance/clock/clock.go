@@ -41,13 +41,14 @@ func (Real) Boot() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// BootID returns the kernel's boot id, "" where it is hidden.
+// BootID returns the kernel's boot id, as 32 digits. Where it is hidden, systemd tells it as $BOOT_ID; without either it is
+// "".
 func (Real) BootID() string {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
+	id := os.Getenv("BOOT_ID")
+	if b, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
+		id = string(b)
 	}
-	return strings.TrimSpace(string(b))
+	return strings.ReplaceAll(strings.TrimSpace(id), "-", "")
 }
 
 // After is time.After.

@@ -1,6 +1,7 @@
 package clock_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -45,5 +46,13 @@ func TestRealMovesForward(t *testing.T) {
 	}
 	if c.Now().Location() != time.UTC {
 		t.Error("wall clock is not UTC")
+	}
+}
+
+// Some daemons read the file and others are told by systemd, which writes it without dashes: both are one name.
+func TestBootIDHasOneForm(t *testing.T) {
+	t.Setenv("BOOT_ID", "0123456789abcdef0123456789abcdef")
+	if id := (clock.Real{}).BootID(); len(id) != 32 || strings.Contains(id, "-") {
+		t.Errorf("BootID = %q, want 32 digits", id)
 	}
 }

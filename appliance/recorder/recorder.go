@@ -64,7 +64,7 @@ func New(cfg Config) (*Recorders, error) {
 	if cfg.Root == "" || cfg.Keys == nil || len(cfg.Signer.Key) == 0 || cfg.Clock == nil || cfg.Log == nil || cfg.Tell == nil {
 		return nil, fault.New("recorder.New", fault.Invalid, "The recorder needs a folder, keys, a clock and a spool.").WithCode("recorder_config")
 	}
-	if err := os.MkdirAll(cfg.Root, 0o750); err != nil {
+	if err := os.MkdirAll(cfg.Root, 0o770); err != nil {
 		return nil, fault.New("recorder.New", fault.Unavailable, "The folder of recordings cannot be made.").WithCode("recorder_disk").Because(err)
 	}
 	return &Recorders{cfg: cfg, sync: make(chan struct{}, syncs), takes: map[ident.Call]*Take{}}, nil

@@ -42,7 +42,7 @@ func Create(folder string, h Header, to []age.Recipient) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write header: %w", err)
 	}
-	if err := os.MkdirAll(folder, 0o750); err != nil {
+	if err := os.MkdirAll(folder, 0o770); err != nil {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
 	var key DataKey
