@@ -168,8 +168,8 @@ func (r *rendering) sets(staff, management, dns, ntp []string) {
 
 // waiting is the state of a box that has no site yet.
 func (r *rendering) waiting() {
-	if nic, ok := SetupPort(r.facts.NICs); ok {
-		r.link("mgmt0", "mgmt0", matchOf(nic), 0)
+	for _, w := range Interfaces(nil, r.facts) {
+		r.link(w.Name, w.Name, matchOf(NIC{MAC: w.MAC, Path: w.Path}), 0)
 	}
 	r.file(networkDir+"50-mgmt0.network", `[Match]
 Name=mgmt0

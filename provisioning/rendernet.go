@@ -33,28 +33,21 @@ UseDomains=no
 // network writes the files of systemd-networkd: an interface is called by its zone, whatever the port.
 func (r *rendering) network() {
 	links := r.site.links()
-	for _, name := range sortedKeys(r.site.Ports) {
-		var tagged []string
-		own, mtu := name, 0
+	for _, w := range Interfaces(r.site, r.facts) {
+		mtu := 0
 		for _, l := range links {
-			switch {
-			case l.Port != name:
-				continue
-			case l.VLAN == 0:
-				own = l.Interface
-			default:
-				tagged = append(tagged, l.Interface)
-				r.vlan(l)
+			if l.Port == w.Port {
+				mtu = max(mtu, l.MTU)
 			}
-			mtu = max(mtu, l.MTU)
 		}
-		if mtu == 0 {
-			continue // no zone is on this port: it stays as it is, without an address
+		r.link(w.Port, w.Name, matchOf(NIC{MAC: w.MAC, Path: w.Path}), mtu)
+		if w.Name == w.Port {
+			r.file(networkDir+"50-"+w.Name+".network", r.head(w.Name)+"LinkLocalAddressing=no\nIPv6AcceptRA=no\n")
 		}
-		p := r.site.Ports[name]
-		r.link(name, own, matchOf(NIC{MAC: p.MAC, Path: p.Path}), mtu)
-		if own == name {
-			r.trunk(name, tagged)
+	}
+	for _, l := range links {
+		if l.VLAN != 0 {
+			r.vlan(l)
 		}
 	}
 	r.internet()
@@ -80,34 +73,25 @@ func (r *rendering) vlan(l zoneLink) {
 		fmt.Sprintf("[NetDev]\nName=%s\nKind=vlan\nMTUBytes=%d\n[VLAN]\nId=%d\n", l.Interface, l.MTU, l.VLAN))
 }
 
-// trunk is a port that has tagged zones only.
-func (r *rendering) trunk(name string, tagged []string) {
-	r.file(networkDir+"50-"+name+".network", "[Match]\nName="+name+"\n[Network]\n"+vlans(tagged)+
-		"LinkLocalAddressing=no\nIPv6AcceptRA=no\nLLMNR=no\nMulticastDNS=no\n")
-}
-
-func vlans(tagged []string) string {
-	var b strings.Builder
-	for _, t := range tagged {
-		b.WriteString("VLAN=" + t + "\n")
-	}
-	return b.String()
-}
-
-// tagged are the interfaces of tagged zones on the port of an untagged one.
+// tagged are the tagged zones on the port that has this interface.
 func (r *rendering) tagged(name string) string {
 	links := r.site.links()
-	i := slices.IndexFunc(links, func(l zoneLink) bool { return l.Interface == name })
-	if links[i].VLAN != 0 {
-		return ""
-	}
-	var names []string
+	port := name // a port of tagged zones only is called by its own name
 	for _, l := range links {
-		if l.Port == links[i].Port && l.VLAN != 0 {
-			names = append(names, l.Interface)
+		if l.Interface == name {
+			if l.VLAN != 0 {
+				return ""
+			}
+			port = l.Port
 		}
 	}
-	return vlans(names)
+	var b strings.Builder
+	for _, l := range links {
+		if l.Port == port && l.VLAN != 0 {
+			b.WriteString("VLAN=" + l.Interface + "\n")
+		}
+	}
+	return b.String()
 }
 
 // head begins the file of a zone.

@@ -1,0 +1,227 @@
+// Package running owns the files of a running system that follow from the site file: it learns the facts of the machine,
+// puts rendered files in their places, gives ports their names, and tells the programs of the system that read them.
+//
+// It must not know what a site means; package provisioning renders. Everything that it writes lies below /run, so that a
+// power cut brings back what the site file on the disk says.
+package running
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sallyport/appliance/fault"
+	"sallyport/provisioning"
+)
+
+// Where the site file and the box's own name are, on the data disk.
+const (
+	SiteFile = "/var/lib/sallyport/site/site.toml"
+	hostFile = "/var/lib/sallyport/site/hostname"
+)
+
+// System is the machine.
+type System struct {
+	Root string // before every path; "" is the machine itself, tests have a folder of their own
+	Tool func(ctx context.Context, input, name string, args ...string) (string, error)
+	Log  *slog.Logger
+}
+
+// Here is the machine that this program runs on.
+func Here(log *slog.Logger) *System { return &System{Tool: run, Log: log} }
+
+// run runs a program of the image.
+func run(ctx context.Context, input, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	var out, complaints bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &complaints
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(complaints.String()))
+	}
+	return out.String(), nil
+}
+
+func (s *System) path(p string) string { return filepath.Join("/", s.Root, p) }
+
+// Site reads the site file that rules; nil when there is none, which is no fault. It returns Invalid for one that this
+// version does not take.
+func (s *System) Site() (*provisioning.Site, error) {
+	text, err := os.ReadFile(s.path(SiteFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the site file: %w", err)
+	}
+	site, problems := provisioning.Read(text)
+	return site, problems.Fault()
+}
+
+// Apply makes the running system that of the site file that rules. A file that is not taken leaves the waiting state, in
+// which the setup door can be reached, and the fault.
+func (s *System) Apply(ctx context.Context) error {
+	site, bad := s.Site()
+	facts, err := s.Facts()
+	if err != nil {
+		return err
+	}
+	return errors.Join(bad, s.Run(ctx, site, facts))
+}
+
+// Run makes the running system that of a site, or the waiting state (nil). It may be repeated: what stands already is
+// left alone.
+func (s *System) Run(ctx context.Context, site *provisioning.Site, facts provisioning.Facts) error {
+	changed, err := s.Place(provisioning.Render(site, facts))
+	if err != nil {
+		return err
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	return errors.Join(s.network(ctx, site, changed), s.rules(ctx, changed), s.doors(ctx, changed))
+}
+
+// Place writes files, removes those of an earlier site, and returns the paths that changed, sorted.
+func (s *System) Place(files []provisioning.File) (changed []string, err error) {
+	keep := map[string]bool{}
+	for _, f := range files {
+		keep[f.Path] = true
+		did, err := s.place(f)
+		if err != nil {
+			return nil, fmt.Errorf("place %s: %w", f.Path, err)
+		}
+		if did {
+			changed = append(changed, f.Path)
+		}
+	}
+	for folder, pattern := range provisioning.Folders() {
+		left, err := filepath.Glob(filepath.Join(s.path(folder), pattern))
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range left {
+			logical := filepath.Join(folder, filepath.Base(path))
+			if keep[logical] {
+				continue
+			}
+			if err := os.Remove(path); err != nil {
+				return nil, fmt.Errorf("remove what an earlier site left: %w", err)
+			}
+			changed = append(changed, logical)
+		}
+	}
+	slices.Sort(changed)
+	return changed, nil
+}
+
+// place writes one file whole: beside its place, then renamed over it.
+func (s *System) place(f provisioning.File) (changed bool, err error) {
+	path := s.path(f.Path)
+	if f.Link != "" {
+		if old, err := os.Readlink(path); err == nil && old == f.Link {
+			return false, nil
+		}
+	} else if old, err := os.ReadFile(path); err == nil && string(old) == f.Text {
+		return false, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return false, err
+	}
+	temp := filepath.Join(filepath.Dir(path), ".new-"+filepath.Base(path))
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if f.Link != "" {
+		err = os.Symlink(f.Link, temp)
+	} else if err = os.WriteFile(temp, []byte(f.Text), f.Mode); err == nil {
+		err = os.Chmod(temp, f.Mode) // whatever the umask is: networkd and the daemons are not root
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, os.Rename(temp, path)
+}
+
+// rules swaps the sets of the firewall in one step; the rules are the image's.
+func (s *System) rules(ctx context.Context, changed []string) error {
+	const file = "/run/sallyport/firewall/site.nft"
+	if !slices.Contains(changed, file) {
+		return nil
+	}
+	if _, err := s.Tool(ctx, "", "nft", "-f", s.path(file)); err != nil {
+		return fault.New("running.rules", fault.Internal, "The firewall did not take the site's networks.").Because(err)
+	}
+	return nil
+}
+
+// active says whether a unit runs.
+func (s *System) active(ctx context.Context, unit string) bool {
+	_, err := s.Tool(ctx, "", "systemctl", "is-active", "--quiet", unit)
+	return err == nil
+}
+
+// network names the ports and tells those who read network files.
+func (s *System) network(ctx context.Context, site *provisioning.Site, changed []string) error {
+	var errs []error
+	if touched(changed, "/run/systemd/network/") {
+		errs = append(errs, s.rename(ctx, site, changed))
+		if s.active(ctx, "systemd-networkd.service") {
+			_, err := s.Tool(ctx, "", "networkctl", "reload")
+			errs = append(errs, err)
+		}
+	}
+	for folder, unit := range map[string]string{"/run/systemd/resolved.conf.d/": "systemd-resolved.service", "/run/sallyport/time/": "chrony.service"} {
+		if touched(changed, folder) && s.active(ctx, unit) {
+			_, err := s.Tool(ctx, "", "systemctl", "--no-block", "try-restart", unit)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func touched(changed []string, folder string) bool {
+	return slices.ContainsFunc(changed, func(p string) bool { return strings.HasPrefix(p, folder) })
+}
+
+// daemons are ours that read a rendered file or take a socket of a zone.
+var daemons = []string{"bookingd.service", "gatewayd.service", "gatewayd-split.service"}
+
+// doors opens the sockets of the zones. A socket cannot be opened for a daemon that runs, so on a running system the
+// daemons make room first: calls find their seats again within seconds.
+func (s *System) doors(ctx context.Context, changed []string) error {
+	var stop, start []string
+	for _, d := range daemons {
+		if s.active(ctx, d) {
+			stop = append(stop, d)
+		}
+	}
+	for _, path := range changed {
+		if filepath.Ext(path) != ".socket" {
+			continue
+		}
+		if _, err := os.Lstat(s.path(path)); errors.Is(err, fs.ErrNotExist) {
+			stop = append(stop, filepath.Base(path))
+		}
+	}
+	start = append(start, "sallyport-doors.target")
+	if len(stop) > 0 {
+		start = append(start, daemons...)
+		if _, err := s.Tool(ctx, "", "systemctl", append([]string{"stop"}, stop...)...); err != nil {
+			return err
+		}
+	}
+	if _, err := s.Tool(ctx, "", "systemctl", "daemon-reload"); err != nil {
+		return err
+	}
+	// Not waited for: at boot the doors are opened after this unit has ended.
+	_, err := s.Tool(ctx, "", "systemctl", append([]string{"--no-block", "start"}, start...)...)
+	return err
+}
