@@ -40,6 +40,7 @@ type cli struct {
 	Backup    backupCmd    `cmd:"" help:"Write a sealed copy of the database."`
 	Media     mediaCmd     `cmd:"" help:"Stop calls, or lift a stop."`
 	Roster    rosterCmd    `cmd:"" help:"Hand in a roster file."`
+	Site      siteCmd      `cmd:"" help:"Check, render and apply the site file."`
 	Central   centralCmd   `cmd:"" help:"At the central site: what it holds, orders to sites, fences."`
 	Update    updateCmd    `cmd:"" help:"Take a new version, see which ones are there, and make updates."`
 }
