@@ -13,7 +13,6 @@ import (
 
 	"sallyport/appliance/access"
 	"sallyport/appliance/api"
-	"sallyport/appliance/audit"
 	"sallyport/appliance/calls"
 	"sallyport/appliance/clock"
 	"sallyport/appliance/facility"
@@ -33,14 +32,6 @@ import (
 	"sallyport/appliance/visits"
 	"sallyport/provisioning/roster"
 )
-
-// schemas are the tables of all rooms; store applies them in the order of their numbers.
-func schemas() []fs.FS {
-	return []fs.FS{
-		audit.Schema, outbox.Schema, facility.Schema, policy.Schema, people.Schema, access.Schema, schedule.Schema, moderation.Schema,
-		visits.Schema, calls.Schema, recordings.Schema, notices.Schema,
-	}
-}
 
 // house is the wired appliance.
 type house struct {
@@ -76,7 +67,7 @@ func build(ctx context.Context, env *unit.Env, cfg config) (*house, error) {
 		return nil, err
 	}
 	db, err := store.Open(ctx, store.Options{
-		Path: filepath.Join(cfg.State, "sallyport.db"), Migrations: schemas(), Clock: h.clock, Log: env.Log,
+		Path: filepath.Join(cfg.State, "sallyport.db"), Migrations: api.Schemas(), Clock: h.clock, Log: env.Log,
 	})
 	if err != nil {
 		return nil, err

@@ -8,18 +8,18 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sallyport/appliance/api"
 	"sallyport/appliance/facility"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/policy"
 	"sallyport/appliance/schedule"
 	"sallyport/appliance/store"
-	"sallyport/daemons/demo/seed"
 )
 
 // edit changes the database of a house that is stopped.
 func (h *house) edit(t *testing.T, fn func(ctx context.Context, db *store.DB) error) {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{Path: filepath.Join(h.state, "booking", "sallyport.db"), Migrations: seed.Schemas()})
+	db, err := store.Open(t.Context(), store.Options{Path: filepath.Join(h.state, "booking", "sallyport.db"), Migrations: api.Schemas()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"sallyport/appliance/api"
 	"sallyport/appliance/store"
-	"sallyport/daemons/demo/seed"
 )
 
 // runs starts a program that must end by itself and returns its exit code and what it said.
@@ -161,7 +161,7 @@ func TestBookingdRefusesWhatItCannotServe(t *testing.T) {
 // database makes an empty database with the tables of the house and more migrations.
 func database(t *testing.T, path string, more ...string) {
 	t.Helper()
-	rooms := seed.Schemas()
+	rooms := api.Schemas()
 	for _, name := range more {
 		rooms = append(rooms, fstest.MapFS{name: {Data: []byte("CREATE TABLE future (id TEXT PRIMARY KEY) STRICT;")}})
 	}

@@ -18,16 +18,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sallyport/appliance/access"
-	"sallyport/appliance/audit"
-	"sallyport/appliance/calls"
+	"sallyport/appliance/api"
 	"sallyport/appliance/facility"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/moderation"
-	"sallyport/appliance/notices"
 	"sallyport/appliance/outbox"
 	"sallyport/appliance/people"
 	"sallyport/appliance/policy"
-	"sallyport/appliance/recordings"
 	"sallyport/appliance/schedule"
 	"sallyport/appliance/store"
 	"sallyport/appliance/vault"
@@ -119,7 +116,7 @@ func Open(ctx context.Context, o Options) (p People, err error) {
 	if err := os.MkdirAll(o.Booking, 0o700); err != nil {
 		return p, err
 	}
-	db, err := store.Open(ctx, store.Options{Path: filepath.Join(o.Booking, "sallyport.db"), Migrations: Schemas()})
+	db, err := store.Open(ctx, store.Options{Path: filepath.Join(o.Booking, "sallyport.db"), Migrations: api.Schemas()})
 	if err != nil {
 		return p, err
 	}
@@ -158,14 +155,6 @@ func Open(ctx context.Context, o Options) (p People, err error) {
 		return p, err
 	}
 	return p, os.WriteFile(file, raw, 0o600)
-}
-
-// Schemas are the tables of all rooms, as bookingd opens them.
-func Schemas() []fs.FS {
-	return []fs.FS{
-		audit.Schema, outbox.Schema, facility.Schema, policy.Schema, people.Schema, access.Schema, schedule.Schema,
-		moderation.Schema, visits.Schema, calls.Schema, recordings.Schema, notices.Schema,
-	}
 }
 
 func open(ctx context.Context, o Options, db *store.DB, secrets *vault.Credentials) (*house, error) {
