@@ -214,7 +214,16 @@ func (d *Door) ViewRecording(ctx context.Context, r ViewRecordingRequestObject) 
 		if err != nil {
 			return err
 		}
-		out.Watermark = d.name(tx, actor.ID) + " " + tx.Now().Format(time.RFC3339)
+		site, err := d.Facility.Get(tx)
+		if err != nil {
+			return err
+		}
+		loc, err := site.Location()
+		if err != nil {
+			return err
+		}
+		// A picture of the screen says who looked and when, in the words of the house's own clock.
+		out.Watermark = d.name(tx, actor.ID) + " " + tx.Now().In(loc).Format("2006-01-02 15:04:05 MST")
 		list, err := d.recordingSeats(tx, rec)
 		for _, s := range list {
 			out.Seats = append(out.Seats, RecordingStream{
