@@ -82,6 +82,10 @@ export class Attendance {
   get inCall() {
     return (this.call.stage === 'in' || this.call.stage === 'lost') && (this.call.phase === 'live' || this.call.phase === 'paused' || this.call.phase === 'ending');
   }
+  /** The other side has taken their seat, though the call has not begun. */
+  get here() {
+    return this.call.stage === 'in' && !this.call.waitingFor.includes(this.o.app === 'visitor' ? 'inmate' : 'visitor');
+  }
   /** The visit is behind this person, for now or for good. */
   get after() {
     const { stage, code } = this.call;

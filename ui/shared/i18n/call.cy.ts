@@ -70,6 +70,7 @@ export default {
     useThis: 'Defnyddio’r ddyfais hon',
     waitTitle: 'Ystafell aros',
     waitStaff: 'Mae staff yn paratoi’r alwad.',
+    here: (p) => `Mae ${p.name} yma`,
     waitStart: (p) => `Mae eich ymweliad yn dechrau am ${p.time}.`,
     since: (p) => `Ers ${p.time}`,
     controls: 'Rheolyddion galwad',

@@ -69,6 +69,7 @@ export default {
     useThis: 'Use this device',
     waitTitle: 'Waiting room',
     waitStaff: 'Staff are getting the call ready.',
+    here: (p: { name: string }) => `${p.name} is here`,
     waitStart: (p: { time: string }) => `Your visit starts at ${p.time}.`,
     since: (p: { time: string }) => `Since ${p.time}`,
     controls: 'Call controls',

@@ -70,6 +70,7 @@ export default {
     useThis: 'Usar este dispositivo',
     waitTitle: 'Sala de espera',
     waitStaff: 'El personal prepara la llamada.',
+    here: (p) => `${p.name} ya está aquí`,
     waitStart: (p) => `Su visita empieza a las ${p.time}.`,
     since: (p) => `Desde las ${p.time}`,
     controls: 'Controles de la llamada',

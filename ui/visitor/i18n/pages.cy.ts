@@ -176,6 +176,7 @@ export default {
     free: 'Am ddim',
     freeVisit: 'Yn defnyddio 1 ymweliad am ddim',
     cancelRule: 'Os byddwch yn canslo',
+    cancelCounts: 'Mae eich ymweliad yn fuan. Os byddwch yn canslo, mae’n dal i gyfrif fel ymweliad am ddim.',
     cancelUntil: (p) => `Nid ydych yn colli dim tan ${p.time} ar ${p.date}.`,
     held: (p) => `Rydym yn cadw’r amser hwn i chi: ${p.time}`,
     mode: 'Sut rydych am ofyn?',

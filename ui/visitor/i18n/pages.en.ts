@@ -177,6 +177,7 @@ export default {
     free: 'Free',
     freeVisit: 'Uses 1 free visit',
     cancelRule: 'If you cancel',
+    cancelCounts: 'Your visit is soon. If you cancel, it still counts as a used free visit.',
     cancelUntil: (p: { time: string; date: string }) => `You lose nothing until ${p.time} on ${p.date}.`,
     held: (p: { time: string }) => `We hold this time for you: ${p.time}`,
     mode: 'How do you want to ask?',

@@ -176,6 +176,7 @@ export default {
     free: 'Gratis',
     freeVisit: 'Usa 1 visita gratis',
     cancelRule: 'Si cancela',
+    cancelCounts: 'Falta poco para su visita. Si la cancela, cuenta como una visita gratis usada.',
     cancelUntil: (p) => `No pierde nada hasta las ${p.time} del ${p.date}.`,
     held: (p) => `Guardamos esta hora para usted: ${p.time}`,
     mode: '¿Cómo quiere pedirla?',
