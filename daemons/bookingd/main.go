@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 
+	"sallyport/appliance/api"
 	"sallyport/appliance/store"
 	"sallyport/appliance/unit"
 )
@@ -19,7 +20,7 @@ func main() { unit.Main("bookingd", run) }
 func run(ctx context.Context, env *unit.Env) error {
 	// The build asks before it has a configuration: an image and its updates say which databases they can work with.
 	if slices.Equal(env.Args, []string{"--schema"}) {
-		l, err := store.LevelOf(schemas())
+		l, err := store.LevelOf(api.Schemas())
 		if err == nil {
 			_, err = fmt.Println(l.Schema, l.Reads)
 		}

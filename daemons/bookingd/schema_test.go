@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"sallyport/appliance/api"
 	"sallyport/appliance/store"
 	"sallyport/appliance/store/storetest"
 )
@@ -26,7 +27,7 @@ var release = flag.Bool("release", false, "write the list of released migrations
 func migrations(t *testing.T) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
-	for _, room := range schemas() {
+	for _, room := range api.Schemas() {
 		err := fs.WalkDir(room, ".", func(at string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
@@ -79,14 +80,14 @@ func TestSchemaOfTheReleaseBefore(t *testing.T) {
 	if len(before) < 10 {
 		t.Fatalf("only %d migrations were released; the list is broken", len(before))
 	}
-	for _, why := range storetest.Breaks(t, []fs.FS{before}, schemas()) {
+	for _, why := range storetest.Breaks(t, []fs.FS{before}, api.Schemas()) {
 		t.Errorf("the program before could not go on: %s; add now, and take away in the release after the next one", why)
 	}
 	was, err := store.LevelOf([]fs.FS{before})
 	if err != nil {
 		t.Fatal(err)
 	}
-	now, err := store.LevelOf(schemas())
+	now, err := store.LevelOf(api.Schemas())
 	if err != nil {
 		t.Fatal(err)
 	}
