@@ -1,0 +1,220 @@
+package phases
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+
+	"sallyport/appliance/fault"
+)
+
+const (
+	// confirmedFile notes which recovery key somebody has written down: the disk and the slot, nothing of the key.
+	confirmedFile = "recovery.json"
+	// sealedFile is the copy of the key that only the owner of the site file's recipient can open.
+	sealedFile = "recovery-key.age"
+	// shownFolder is in memory: what the console shows is gone with the power.
+	shownFolder = "console"
+	shownFile   = "recovery-key"
+	// KeyGroups is how many groups a recovery key has.
+	KeyGroups = 8
+)
+
+// luks is what the header of the disk says, as cryptsetup prints it.
+type luks struct {
+	UUID   string
+	Tokens map[string]struct {
+		Type     string   `json:"type"`
+		Keyslots []string `json:"keyslots"`
+	} `json:"tokens"`
+}
+
+// slot is the first key slot of a token type, "" when there is none.
+func (l luks) slot(kind string) string {
+	for _, t := range l.Tokens {
+		if t.Type == kind && len(t.Keyslots) > 0 {
+			return t.Keyslots[0]
+		}
+	}
+	return ""
+}
+
+const (
+	tokenTPM      = "systemd-tpm2"
+	tokenRecovery = "systemd-recovery"
+)
+
+// confirmed is the note about a key that somebody has written down.
+type confirmed struct {
+	UUID string    `json:"uuid"`
+	Slot string    `json:"slot"`
+	At   time.Time `json:"at"`
+}
+
+func (m *Machine) varDevice() string { return filepath.Join(m.Dev, "disk/by-partlabel", varName) }
+
+func (m *Machine) header(ctx context.Context) (luks, error) {
+	var l luks
+	raw, err := m.Tool(ctx, nil, "cryptsetup", "luksDump", "--dump-json-metadata", m.varDevice())
+	if err != nil {
+		return l, fmt.Errorf("read the header of the disk: %w", err)
+	}
+	if err := json.Unmarshal(raw, &l); err != nil {
+		return l, fmt.Errorf("read the header of the disk: %w", err)
+	}
+	id, err := m.Tool(ctx, nil, "cryptsetup", "luksUUID", m.varDevice())
+	l.UUID = strings.TrimSpace(string(id))
+	return l, err
+}
+
+func recoveryDone(ctx context.Context, m *Machine) (string, error) {
+	if m.Contained {
+		return "a container has no disk of its own", nil
+	}
+	l, err := m.header(ctx)
+	if err != nil {
+		return "", err
+	}
+	if l.slot(tokenTPM) == "" {
+		return "this machine seals nothing in a TPM: its disk opens by the passphrase that was chosen, at every start", nil
+	}
+	slot := l.slot(tokenRecovery)
+	note, err := m.confirmation()
+	if err != nil {
+		return "", err
+	}
+	if slot != "" && note.UUID == l.UUID && note.Slot == slot {
+		return "written down by somebody on " + note.At.Format(time.DateOnly), nil
+	}
+	if slot != "" && m.RecoveryKey() != "" {
+		return "", fault.New("phases.recovery", fault.TooSoon, "Write the recovery key on this screen down and type two of its groups. Until then each start makes a new one.")
+	}
+	return "", missing(Recovery, "The disk has no recovery key that anybody has seen.")
+}
+
+func (m *Machine) confirmation() (confirmed, error) {
+	var c confirmed
+	raw, err := os.ReadFile(m.provision(confirmedFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("read who has confirmed the recovery key: %w", err)
+	}
+	return c, json.Unmarshal(raw, &c)
+}
+
+// recoveryDo makes a new recovery key, ends all earlier ones, and leaves it where the console shows it. It is in no file
+// that outlives the power.
+func recoveryDo(ctx context.Context, m *Machine) error {
+	if err := m.folders(); err != nil {
+		return err
+	}
+	// First: the note must not be taken for one about the new key, which may get the same slot.
+	if err := m.Disk.Remove(m.provision(confirmedFile)); err != nil {
+		return err
+	}
+	out, err := m.Tool(ctx, nil, "systemd-cryptenroll", "--unlock-tpm2-device=auto", "--recovery-key", "--wipe-slot=recovery", m.varDevice())
+	if err != nil {
+		return fault.New("phases.recovery", fault.Unavailable,
+			"No recovery key can be made, because the TPM of this machine does not open its disk. Enter the earlier recovery key at the start, then seal the disk anew.").Because(err)
+	}
+	key := strings.TrimSpace(string(out))
+	if strings.Count(key, "-") != KeyGroups-1 {
+		return fault.New("phases.recovery", fault.Internal, "The recovery key does not look like one.")
+	}
+	if err := m.sealCopy(key); err != nil {
+		return err
+	}
+	folder := filepath.Join(m.Run, shownFolder)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, shownFile), []byte(key+"\n"), 0o400)
+}
+
+// sealCopy leaves a copy that only the recipient of the site file can open.
+func (m *Machine) sealCopy(key string) error {
+	site, err := m.Ruling()
+	if err != nil || site == nil || site.Recovery.Recipient == "" {
+		return m.Disk.Remove(m.provision(sealedFile)) // an earlier key's copy would mislead
+	}
+	to, err := age.ParseX25519Recipient(site.Recovery.Recipient)
+	if err != nil {
+		return fault.New("phases.recovery", fault.Invalid, "[recovery] recipient of the site file is not an age recipient.").Because(err)
+	}
+	var sealed bytes.Buffer
+	text := armor.NewWriter(&sealed)
+	w, err := age.Encrypt(text, to)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, key)
+	if err := errors.Join(err, w.Close(), text.Close()); err != nil {
+		return fmt.Errorf("seal the copy of the recovery key: %w", err)
+	}
+	return m.Disk.Write(m.provision(sealedFile), sealed.Bytes(), 0o600)
+}
+
+// RecoveryKey is the key that waits to be written down, "" when there is none.
+func (m *Machine) RecoveryKey() string {
+	b, err := os.ReadFile(filepath.Join(m.Run, shownFolder, shownFile))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// Confirm takes two groups of the recovery key, the first and the last, from somebody who has written it down, and shows it
+// to nobody any more. Invalid when they are not right.
+func (m *Machine) Confirm(ctx context.Context, groups string) error {
+	all := strings.Split(m.RecoveryKey(), "-")
+	typed := strings.FieldsFunc(strings.ToLower(groups), func(r rune) bool { return r == ' ' || r == '-' })
+	if len(all) != KeyGroups {
+		return fault.New("phases.Confirm", fault.Conflict, "No recovery key waits to be written down.")
+	}
+	if len(typed) != 2 || typed[0] != all[0] || typed[1] != all[KeyGroups-1] {
+		return fault.New("phases.Confirm", fault.Invalid, "That is not its first and its last group. Look at what you have written down.")
+	}
+	l, err := m.header(ctx)
+	if err != nil {
+		return err
+	}
+	note, err := json.Marshal(confirmed{UUID: l.UUID, Slot: l.slot(tokenRecovery), At: m.Clock.Now().UTC().Truncate(time.Second)})
+	if err != nil {
+		return err
+	}
+	if err := m.Disk.Write(m.provision(confirmedFile), note, 0o600); err != nil {
+		return err
+	}
+	return os.Remove(filepath.Join(m.Run, shownFolder, shownFile))
+}
+
+// Reseal makes the TPM of this machine open the disk again, by a recovery key that somebody types: after a new board, new
+// firmware or a new list of revoked loaders.
+func (m *Machine) Reseal(ctx context.Context, recoveryKey string) error {
+	folder := filepath.Join(m.Run, shownFolder)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	file := filepath.Join(folder, "unlock")
+	if err := os.WriteFile(file, []byte(strings.ToLower(strings.TrimSpace(recoveryKey))), 0o400); err != nil {
+		return err
+	}
+	defer os.Remove(file)
+	_, err := m.Tool(ctx, nil, "systemd-cryptenroll", "--unlock-key-file="+file, "--wipe-slot=tpm2", "--tpm2-device=auto", "--tpm2-pcrs=7", m.varDevice())
+	if err != nil {
+		return fault.New("phases.Reseal", fault.Unavailable, "The disk was not sealed anew: this is not its recovery key, or the TPM of this machine does not answer.").Because(err)
+	}
+	return nil
+}
