@@ -85,6 +85,10 @@ type Deps struct {
 	Hasher   *vault.Hasher
 	Key      []byte // 32 bytes; seals the secrets of second factors
 	Issuer   string // name in an authenticator
+
+	// ShowClaim shows a new claim code on the appliance's own screen, and with "" that none counts any more because there is
+	// an administrator. It is called after the transaction; nil shows nothing.
+	ShowClaim func(code string) error
 }
 
 // Access is the room. All its methods may be called at once.

@@ -2,10 +2,14 @@ package access_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/pquerna/otp/totp"
 
 	"sallyport/appliance/access"
@@ -86,6 +90,8 @@ func TestFirstAdministratorByClaim(t *testing.T) {
 	h := open(t)
 	ctx := context.Background()
 	var claim string
+	var shown []string
+	h.ShowClaim = func(code string) error { shown = append(shown, code); return nil }
 	h.write(func(tx *store.Tx) (err error) { claim, err = h.NewClaim(tx); return err })
 	if _, _, err := h.ClaimAppliance(ctx, "AAA-AAA-AAA-AAA", "Ada", "ada", password); fault.CodeOf(err) != "auth.codeWrong" {
 		t.Errorf("a wrong code: %v", err)
@@ -97,12 +103,71 @@ func TestFirstAdministratorByClaim(t *testing.T) {
 	if _, _, err := h.ClaimAppliance(ctx, claim, "Bob", "bob.wells", password); fault.CodeOf(err) != "setup.claimUsed" {
 		t.Errorf("the code worked twice: %v", err)
 	}
+	if diff := cmp.Diff([]string{""}, shown); diff != "" {
+		t.Errorf("what the screen was told mismatch (-want +got):\n%s", diff)
+	}
 	e, err := h.SignInStaff(ctx, access.DoorSetup, ada.Username, password)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if full, err := h.ConfirmTOTP(ctx, e.Session, code(t, factor, h.clock.Now())); err != nil || !access.Can(full.Actor, "devices.enrol") {
 		t.Errorf("%+v, %v", full.Actor, err)
+	}
+}
+
+func TestFiveWrongTriesEndTheClaimCode(t *testing.T) {
+	h := open(t)
+	ctx := context.Background()
+	var claim string
+	var shown []string
+	h.ShowClaim = func(code string) error { shown = append(shown, code); return nil }
+	h.write(func(tx *store.Tx) (err error) { claim, err = h.NewClaim(tx); return err })
+	if _, _, err := h.ClaimAppliance(ctx, claim, "Ada", "ada.wells", "short"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a short password: %v", err)
+	}
+	for i := range 5 {
+		_, _, err := h.ClaimAppliance(ctx, "AAAA-AAAA-AAAA-AAAA", "Ada", "ada.wells", password)
+		if want := map[bool]fault.Kind{true: fault.TooMany, false: fault.Invalid}[i == 4]; !fault.Is(err, want) {
+			t.Errorf("wrong try %d: %v, want %v", i+1, err, want)
+		}
+	}
+	if len(shown) != 1 || shown[0] == claim || len(shown[0]) != 19 {
+		t.Fatalf("the screen was told %q", shown)
+	}
+	if _, _, err := h.ClaimAppliance(ctx, shown[0], "Ada", "ada.wells", password); !fault.Is(err, fault.TooMany) {
+		t.Errorf("the new code at once: %v", err)
+	}
+	h.clock.Advance(10*time.Minute + time.Second)
+	if _, _, err := h.ClaimAppliance(ctx, claim, "Ada", "ada.wells", password); fault.CodeOf(err) != "auth.codeWrong" {
+		t.Errorf("the spent code: %v", err)
+	}
+	mistyped := strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(shown[0]), "0", "o"), "1", "l")
+	if _, _, err := h.ClaimAppliance(ctx, mistyped, "Ada", "ada.wells", password); err != nil {
+		t.Errorf("the new code after ten minutes: %v", err)
+	}
+}
+
+func TestClaimCodeThatTheInstallerHas(t *testing.T) {
+	h := open(t)
+	ctx := context.Background()
+	sum := sha256.Sum256([]byte("7K2MQ9XV0T4BR8NE"))
+	expect := func() (ok bool) {
+		h.write(func(tx *store.Tx) (err error) { ok, err = h.ExpectClaim(tx, hex.EncodeToString(sum[:])); return err })
+		return ok
+	}
+	if !expect() || !expect() {
+		t.Fatal("the installer's code is not expected")
+	}
+	for range 5 {
+		_, _, _ = h.ClaimAppliance(ctx, "AAAA-AAAA-AAAA-AAAA", "Ada", "ada.wells", password)
+	}
+	if expect() {
+		t.Error("a code that was tried too often is expected again")
+	}
+	h = open(t)
+	expect()
+	if _, _, err := h.ClaimAppliance(ctx, "7k2m-q9xv-0t4b-r8ne", "Ada", "ada.wells", password); err != nil {
+		t.Errorf("the installer's code: %v", err)
 	}
 }
 

@@ -127,6 +127,15 @@ func Reference() string {
 	return b.String()
 }
 
+// Code returns 80 random bits for people to type once, "7K2M-Q9XV-0T4B-R8NE": sixteen letters and digits in groups of
+// four, none of which looks like another.
+func Code() string {
+	var raw [10]byte
+	rand.Read(raw[:])
+	s := strings.ToUpper(crockford.EncodeToString(raw[:]))
+	return s[:4] + "-" + s[4:8] + "-" + s[8:12] + "-" + s[12:]
+}
+
 // Digits returns n random decimal digits, for codes that people type.
 func Digits(n int) string {
 	b := make([]byte, n)

@@ -1,6 +1,7 @@
 package ident_test
 
 import (
+	"regexp"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -34,6 +35,18 @@ func TestParseRefuses(t *testing.T) {
 		if _, err := ident.Parse[ident.Visit](s); !fault.Is(err, fault.Invalid) {
 			t.Errorf("Parse(%q) passed", s)
 		}
+	}
+}
+
+func TestCodeShape(t *testing.T) {
+	shape := regexp.MustCompile(`^([0-9A-HJKMNP-TV-Z]{4}-){3}[0-9A-HJKMNP-TV-Z]{4}$`)
+	seen := map[string]bool{}
+	for range 1000 {
+		c := ident.Code()
+		if !shape.MatchString(c) || seen[c] {
+			t.Fatalf("Code() = %q, seen before: %v", c, seen[c])
+		}
+		seen[c] = true
 	}
 }
 
