@@ -103,6 +103,8 @@ func (r *rendering) bookingd() {
 	}
 	if r.site == nil {
 		c.set("relay", []string{})
+		c.table("facility")
+		c.set("phases", strings.TrimSuffix(ownDir, "/"))
 	} else {
 		c.set("relay", r.relay())
 		r.facility(c)
@@ -129,6 +131,10 @@ func (r *rendering) facility(c *conf) {
 	c.set("languages", f.Languages)
 	c.set("currency", f.Currency)
 	c.set("preset", r.site.Policy.Preset)
+	if sum := r.site.Claim.SHA256; sum != "" {
+		c.set("claim_sha256", sum)
+	}
+	c.set("phases", strings.TrimSuffix(ownDir, "/"))
 }
 
 // smtp is the facility's mail relay; without one, no e-mail is sent.

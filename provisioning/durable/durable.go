@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // The steps of a change, in the order in which a file takes them.
@@ -143,4 +145,30 @@ func (d *Disk) settle(dir string) error {
 // Beside is where a file is written before it is moved to path.
 func Beside(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+}
+
+// Allocate puts a file of so many bytes at path for which the room is there and not only promised.
+func (d *Disk) Allocate(path string, size int64, mode fs.FileMode) error {
+	temp := Beside(path)
+	if err := d.ask(Create, temp); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return fmt.Errorf("lay room aside: %w", err)
+	}
+	err = d.ask(Write, temp)
+	if err == nil {
+		err = unix.Fallocate(int(f.Fd()), 0, 0, size)
+	}
+	if err == nil {
+		err = d.ask(Flush, temp)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("lay room aside: %w", errors.Join(err, os.Remove(temp)))
+	}
+	return d.Move(temp, path)
 }
