@@ -71,6 +71,10 @@ func claimHashes(code string) (own, installer string) {
 func (a *Access) ClaimAppliance(ctx context.Context, code, name, username, password string) (Staff, Factor, error) {
 	const op = "access.ClaimAppliance"
 	g := gate{key: digest(DoorSetup, "claim"), max: claimTries, lock: claimLock}
+	// An appliance that has its administrator has no code to try.
+	if claimed, err := view(ctx, a.DB, a.Claimed); err != nil || claimed {
+		return Staff{}, Factor{}, firstError(err, errClaimed())
+	}
 	t, err := a.take(ctx, g)
 	if err != nil {
 		return Staff{}, Factor{}, err

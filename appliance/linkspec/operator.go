@@ -4,7 +4,7 @@ package linkspec
 const (
 	RouteBackup    = "/backup"     // POST Backup -> 204
 	RouteMediaStop = "/media/stop" // POST MediaStop -> 204
-	RouteRoster    = "/roster"     // POST ?full=true, CSV -> RosterReport
+	RouteRoster    = "/roster"     // POST ?full=true&source=seed, CSV -> RosterReport
 )
 
 // Backup asks for a copy of the database, sealed to age recipients.

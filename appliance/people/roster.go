@@ -227,3 +227,21 @@ func readState(s string) (string, bool) {
 	}
 	return "", false
 }
+
+// RosterUnits returns the names of the housing units in a roster file, each once, in their order. It returns Invalid when
+// the file as a whole cannot be read.
+func RosterUnits(file io.Reader) ([]string, error) {
+	rows, _, _, err := readRoster(file)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	seen := map[string]bool{}
+	for _, r := range rows {
+		if key := fold(r.unit); key != "" && !seen[key] {
+			seen[key] = true
+			names = append(names, r.unit)
+		}
+	}
+	return names, nil
+}

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"encoding/hex"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"sallyport/appliance/facility"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/linkspec"
+	"sallyport/appliance/policy"
 	"sallyport/appliance/unit"
 )
 
@@ -29,6 +32,21 @@ type config struct {
 	SMTP        smtpConfig    `toml:"smtp"`
 	Media       mediaConfig   `toml:"media"`
 	Claim       string        `toml:"claim_file"` // where the first administrator's claim code is written on first start
+	Facility    foundConfig   `toml:"facility"`
+}
+
+// foundConfig is what a site file says about the facility. It is read once, when the database has none; afterwards
+// administrators change the facility and its rules.
+type foundConfig struct {
+	ID        string   `toml:"id"` // of the site file; the database has an id of its own
+	Name      string   `toml:"name"`
+	Kind      string   `toml:"kind"` // jail, prison
+	Zone      string   `toml:"zone"`
+	Languages []string `toml:"languages"` // the first is the default
+	Currency  string   `toml:"currency"`
+	Preset    string   `toml:"preset"`       // county-jail, prison
+	ClaimSHA  string   `toml:"claim_sha256"` // of a claim code that the installer has in hand
+	Phases    string   `toml:"phases"`       // folder of the results of first boot; empty: this is no appliance
 }
 
 // doorConfig is one door.
@@ -129,7 +147,34 @@ func (c config) Validate() error {
 			return unit.BadSetting("central.site", "must be a facility's id")
 		}
 	}
+	if err := c.Facility.validate(); err != nil {
+		return err
+	}
 	return c.Media.validate()
+}
+
+func (f foundConfig) validate() error {
+	if f.Name == "" {
+		return nil
+	}
+	if _, ok := facility.CountryOf(f.Zone); !ok {
+		return unit.BadSetting("facility.zone", "must be a time zone such as Europe/London")
+	}
+	if f.Kind != "jail" && f.Kind != "prison" {
+		return unit.BadSetting("facility.kind", `must be "jail" or "prison"`)
+	}
+	if f.Preset != policy.CountyJail && f.Preset != policy.Prison {
+		return unit.BadSetting("facility.preset", "must be %q or %q", policy.CountyJail, policy.Prison)
+	}
+	for _, l := range f.Languages {
+		if l != "en" && l != "cy" && l != "es" {
+			return unit.BadSetting("facility.languages", "must list en, cy or es")
+		}
+	}
+	if sum, err := hex.DecodeString(f.ClaimSHA); err != nil || len(sum) != 0 && len(sum) != 32 {
+		return unit.BadSetting("facility.claim_sha256", "must be a SHA-256 in hex")
+	}
+	return nil
 }
 
 func (d doorConfig) validate(name string) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -29,9 +30,21 @@ func (h *house) routes() []link.Route {
 	return all
 }
 
-// importRoster takes a roster file from an operator on the machine.
-func (h *house) importRoster(ctx context.Context, by ident.Actor, full bool, file io.Reader) (linkspec.RosterReport, error) {
-	m, err := h.people.ImportRoster(ctx, by, "operator", full, file)
+// importRoster takes a roster file from an operator on the machine, or the one that the seed of first boot brought.
+func (h *house) importRoster(ctx context.Context, by ident.Actor, source string, full bool, file io.Reader) (linkspec.RosterReport, error) {
+	if source == "seed" {
+		raw, err := io.ReadAll(file)
+		if err != nil {
+			return linkspec.RosterReport{}, err
+		}
+		if err := h.unitsOf(ctx, by, raw); err != nil {
+			return linkspec.RosterReport{}, err
+		}
+		file = bytes.NewReader(raw)
+	} else {
+		source = "operator"
+	}
+	m, err := h.people.ImportRoster(ctx, by, source, full, file)
 	if err != nil {
 		return linkspec.RosterReport{}, err
 	}

@@ -157,10 +157,10 @@ func (h *house) administrator(ctx context.Context, now time.Time) (linkspec.Part
 
 // firstBoot tells which phases are not done, and how many are.
 func (h *house) firstBoot(now time.Time) []linkspec.Part {
-	if h.cfg.Phases == "" {
+	if h.cfg.Facility.Phases == "" {
 		return nil
 	}
-	results, err := phases.Read(h.cfg.Phases)
+	results, err := phases.Read(h.cfg.Facility.Phases)
 	if err != nil || len(results) == 0 {
 		return []linkspec.Part{{Name: "first boot", State: "warn", Detail: "its results cannot be read", At: now}}
 	}

@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -16,7 +13,6 @@ import (
 	"sallyport/appliance/calls"
 	"sallyport/appliance/clock"
 	"sallyport/appliance/facility"
-	"sallyport/appliance/fault"
 	"sallyport/appliance/link"
 	"sallyport/appliance/meter"
 	"sallyport/appliance/moderation"
@@ -122,7 +118,10 @@ func (h *house) live(ctx context.Context, env *unit.Env) error {
 	if err := h.outbox.Begin(ctx, h.db); err != nil {
 		return err
 	}
-	if err := h.writeClaim(ctx, env.Log); err != nil {
+	if err := h.found(ctx, env.Log); err != nil {
+		return err
+	}
+	if err := h.expectClaim(ctx, env.Log); err != nil {
 		return err
 	}
 	contract, err := api.Load()
@@ -166,33 +165,4 @@ func (h *house) rooms() *api.Rooms {
 // alive makes one round trip through the writer.
 func (h *house) alive(ctx context.Context) error {
 	return h.db.Update(ctx, func(*store.Tx) error { return nil })
-}
-
-// writeClaim writes the code with which somebody in front of the machine becomes its first administrator. It is in a
-// file, not in the log: who may read the state folder owns the appliance anyway.
-func (h *house) writeClaim(ctx context.Context, log *slog.Logger) error {
-	path := h.cfg.Claim
-	if path == "" {
-		path = filepath.Join(h.cfg.State, "claim-code")
-	}
-	code := ""
-	err := h.db.Update(ctx, func(tx *store.Tx) error {
-		claimed, err := h.access.Claimed(tx)
-		if err != nil || claimed {
-			return err
-		}
-		code, err = h.access.NewClaim(tx)
-		return err
-	})
-	if err != nil && !fault.Is(err, fault.Conflict) {
-		return err
-	}
-	if code == "" {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
-	}
-	log.Info("nobody owns this appliance yet; the claim code is in a file of the state folder", "op", "bookingd")
-	return os.WriteFile(path, []byte(code+"\n"), 0o600)
 }

@@ -24,8 +24,9 @@ type running struct {
 	end  func() error
 }
 
-// start runs bookingd over a state folder, on sockets that are handed over as systemd does.
-func start(t *testing.T, state string) running {
+// start runs bookingd over a state folder, on sockets that are handed over as systemd does, with more lines at the end of
+// its configuration.
+func start(t *testing.T, state string, more ...string) running {
 	t.Helper()
 	r := running{base: map[string]string{}}
 	path := filepath.Join(state, "bookingd.toml")
@@ -48,6 +49,7 @@ listen = "unix:` + socket + `"
 		r.base[door] = "http://" + ln.Addr().String()
 		text += "[" + door + "]\norigin = \"" + r.base[door] + "\"\n"
 	}
+	text += strings.Join(more, "\n")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

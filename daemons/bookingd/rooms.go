@@ -104,7 +104,7 @@ func (h *house) facts(env *unit.Env) error {
 	})
 	h.access, err = access.New(access.Deps{
 		DB: h.db, Clock: h.clock, People: h.people, Policy: h.policy, Facility: h.facility, Hasher: vault.NewHasher(pepper),
-		Key: sessionKey, Issuer: "Sallyport",
+		Key: sessionKey, Issuer: "Sallyport", ShowClaim: h.showClaim,
 	})
 	h.schedule = schedule.New(schedule.Deps{Facility: h.facility, Policy: h.policy, Put: h.outbox.Put})
 	return err

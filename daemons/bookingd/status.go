@@ -33,17 +33,23 @@ func (h *house) status(ctx context.Context) (linkspec.Status, error) {
 			return nil
 		}
 		s.Facility = f.Name
+		s.Parts = append(s.Parts, linkspec.Part{Name: "setup", State: "ok", Detail: f.Name, At: now})
 		return err
 	}); err != nil {
 		return s, err
 	}
-	s.Parts = append(s.Parts, h.gateway(now))
+	administrator, err := h.administrator(ctx, now)
+	if err != nil {
+		return s, err
+	}
+	s.Parts = append(s.Parts, administrator, h.gateway(now))
 	sync, err := h.sync(ctx, now)
 	if err != nil {
 		return s, err
 	}
 	s.Parts = append(s.Parts, sync)
 	s.Parts = append(s.Parts, h.disk(now))
+	s.Parts = append(s.Parts, h.firstBoot(now)...)
 	return s, nil
 }
 
