@@ -67,7 +67,7 @@ e2e: install ui build ## the real daemons in a real browser
 fuzz: ## every fuzz target for T=30s
 	go list ./... | while read -r pkg; do
 	  { go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true; } | while read -r target; do
-	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(T) "$$pkg"
+	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(T) -fuzzminimizetime 10x "$$pkg"
 	  done
 	done
 
