@@ -46,11 +46,15 @@ func Dial(t testing.TB, url, origin string) *Client {
 }
 
 // TryDial is [Dial] for a gateway that may be away.
-func TryDial(t testing.TB, url, origin string) (*Client, error) {
+func TryDial(t testing.TB, url, origin string) (*Client, error) { return DialBy(t, http.DefaultClient, url, origin) }
+
+// DialBy is [TryDial] by a client that knows how to get there.
+func DialBy(t testing.TB, by *http.Client, url, origin string) (*Client, error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), waitFor)
 	defer cancel()
 	ws, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{
-		Subprotocols: []string{signaling.Protocol}, HTTPHeader: http.Header{"Origin": {origin}},
+		HTTPClient: by, Subprotocols: []string{signaling.Protocol}, HTTPHeader: http.Header{"Origin": {origin}},
 	})
 	if err != nil {
 		return nil, err
