@@ -25,18 +25,26 @@ type door struct {
 	client *http.Client
 }
 
-// newDoor reaches a door at an address whatever its name resolves to here, and believes only the appliance's own authority.
-func newDoor(t *testing.T, name, origin, at string, roots *x509.CertPool) door {
+// dialer reaches a door, whatever its name resolves to here.
+type dialer func(ctx context.Context) (net.Conn, error)
+
+// newDoor makes a door that is reached by dial and believed only when the appliance's own authority says who it is.
+func newDoor(t *testing.T, name, origin string, dial dialer, roots *x509.CertPool) door {
 	t.Helper()
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "tcp", at)
-		},
+		DialContext:     func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return door{name: name, origin: origin, client: &http.Client{Transport: transport}}
+}
+
+// at dials an address of this machine that is asked for at each connection: after a restart it may be another.
+func at(address func() string) dialer {
+	return func(ctx context.Context) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "tcp", address())
+	}
 }
 
 // browser is somebody at a door: it keeps cookies and sends what the door's pages send.
