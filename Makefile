@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help run build ui gen check test test-go race test-ui fleet e2e fuzz bench lint image image-check install clean
+.PHONY: help run build ui gen check test test-go plain race test-ui fleet e2e fuzz bench lint image image-check install clean
 
 export GOTOOLCHAIN := local
 BIN    := build/bin
@@ -51,6 +51,10 @@ test: install ## everything that .ci/run runs; installs what it needs from Debia
 
 test-go: ## Go tests
 	go test ./...
+
+# What `make race` and `make fleet` do not run.
+plain:
+	@comm -23 <(go list ./... | sort) <(go list $(RACE) ./daemons/fleet | sort)
 
 race: ## Go tests under the race detector, where goroutines live
 	go test -race $(RACE)
