@@ -158,12 +158,12 @@ func TestBookingdRefusesWhatItCannotServe(t *testing.T) {
 	}
 }
 
-// database makes an empty database with the tables of the house and more migrations.
+// database makes an empty database with the tables of the house and more migrations, which no program before can work with.
 func database(t *testing.T, path string, more ...string) {
 	t.Helper()
 	rooms := api.Schemas()
 	for _, name := range more {
-		rooms = append(rooms, fstest.MapFS{name: {Data: []byte("CREATE TABLE future (id TEXT PRIMARY KEY) STRICT;")}})
+		rooms = append(rooms, fstest.MapFS{name: {Data: []byte("-- contract: reads 9999\nCREATE TABLE future (id TEXT PRIMARY KEY) STRICT;")}})
 	}
 	db, err := store.Open(t.Context(), store.Options{Path: path, Migrations: rooms})
 	if err != nil {
