@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"github.com/gofiber/fiber/v3"
 
@@ -20,6 +21,21 @@ func OperatorRoutes(db *store.DB, status func(ctx context.Context) (linkspec.Sta
 		{Operator, fiber.MethodGet, linkspec.RouteAuditVerify, o.verify},
 		{Operator, fiber.MethodPost, linkspec.RouteBackup, o.backup},
 	}
+}
+
+// BusyRoutes tell somebody on the box whom a restart would cut off; ?within=30m looks ahead.
+func BusyRoutes(count func(ctx context.Context, within time.Duration) (int, error)) []Route {
+	return []Route{{Operator, fiber.MethodGet, linkspec.RouteBusy, func(c fiber.Ctx) error {
+		within, err := time.ParseDuration(c.Query("within", "0s"))
+		if err != nil || within < 0 || within > 24*time.Hour {
+			return fault.New("link.busy", fault.Invalid, "Name a time of at most a day, as 30m.").WithField("within", "unknown")
+		}
+		n, err := count(c.Context(), within)
+		if err != nil {
+			return err
+		}
+		return c.JSON(linkspec.Busy{Visits: n})
+	}}}
 }
 
 type operator struct {

@@ -5,6 +5,7 @@ const (
 	RouteBackup    = "/backup"     // POST Backup -> 204
 	RouteMediaStop = "/media/stop" // POST MediaStop -> 204
 	RouteRoster    = "/roster"     // POST ?full=true&source=seed, CSV -> RosterReport
+	RouteBusy      = "/busy"       // GET ?within=30m -> Busy
 )
 
 // Backup asks for a copy of the database, sealed to age recipients.
@@ -36,4 +37,9 @@ type RosterReport struct {
 type RosterRow struct {
 	Line int    `json:"line"`
 	Why  string `json:"why"`
+}
+
+// Busy tells whether a box may start anew now.
+type Busy struct {
+	Visits int `json:"visits"` // under way, or beginning within the time that was asked for
 }

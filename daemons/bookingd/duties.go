@@ -21,13 +21,19 @@ func (h *house) routes() []link.Route {
 	replication.OnCommand(record.CmdVisitCancel, link.CancelVisit(h.visits))
 	var all []link.Route
 	for _, some := range [][]link.Route{
-		link.OperatorRoutes(h.db, h.status), link.MediaRoutes(h.calls), link.RosterRoutes(h.importRoster),
+		link.OperatorRoutes(h.db, h.status), link.MediaRoutes(h.calls), link.RosterRoutes(h.importRoster), link.BusyRoutes(h.busy),
 		link.GatewayRoutes(h.calls, h.metrics), replication.Routes(h.metrics),
 		{h.metrics.Route()},
 	} {
 		all = append(all, some...)
 	}
 	return all
+}
+
+// busy counts whom a restart of the box would cut off.
+func (h *house) busy(ctx context.Context, within time.Duration) (n int, err error) {
+	err = h.db.View(ctx, func(tx *store.Tx) (err error) { n, err = h.visits.Busy(tx, within); return err })
+	return n, err
 }
 
 // importRoster takes a roster file from an operator on the machine, or the one that the seed of first boot brought.

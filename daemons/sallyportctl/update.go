@@ -1,96 +1,355 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
 
+	"sallyport/appliance/fault"
+	"sallyport/appliance/linkspec"
+	"sallyport/provisioning"
 	"sallyport/provisioning/bundle"
-	"sallyport/provisioning/signature"
+	"sallyport/provisioning/update"
 )
 
 // updateCmd is what is done to the versions of this box, and what a release is made with.
 type updateCmd struct {
+	Status  updateStatusCmd  `cmd:"" help:"Show which versions are there, which one is on trial and which ones were refused."`
+	Find    updateFindCmd    `cmd:"" help:"List update files and say which of them this box may take."`
+	Verify  updateVerifyCmd  `cmd:"" help:"Check the signature and every byte of an update file."`
+	Install updateInstallCmd `cmd:"" help:"Write an update into the spare slot; it starts with the next start of the box."`
+	Refuse  updateRefuseCmd  `cmd:"" help:"Refuse a version; without one, note that the version on trial has failed."`
+	Clear   updateClearCmd   `cmd:"" help:"Let a refused version be tried once more."`
+	Fetch   updateFetchCmd   `cmd:"" help:"Fetch the newest update from the address in the site file."`
+	Run     updateRunCmd     `cmd:"" help:"Install what the site file lets this box install by itself; done by a timer."`
+	Settle  updateSettleCmd  `cmd:"" help:"Compare what runs with what is on trial; done by a unit at each start."`
+	Keep    updateKeepCmd    `cmd:"" help:"Keep the version that runs; done by a unit after a good verdict."`
+
 	Keygen   keygenCmd   `cmd:"" help:"Make a key that signs updates."`
 	Describe describeCmd `cmd:"" help:"Print the description of a version that its image and its update carry."`
 	Pack     packCmd     `cmd:"" help:"Make the update of a version from the files of its image, and sign it."`
 }
 
-type keygenCmd struct {
-	Path string `arg:"" help:"Where to write PATH.key and PATH.pub." type:"path"`
+// box is the machine that is updated, which tells its progress to out.
+func (updateCmd) box(out io.Writer) *update.Box {
+	b := update.Here()
+	b.Tell = func(step string, percent int) {
+		if percent%10 == 0 {
+			fmt.Fprintf(out, "%s: %d %%\n", step, percent)
+		}
+	}
+	return b
 }
 
-// Run makes a pair; neither file may exist.
-func (c keygenCmd) Run(t *tool) error {
-	key, err := signature.Generate()
+// ruling returns the site file that rules, nil when there is none yet. The courier is handed it as a credential.
+func (updateCmd) ruling() (*provisioning.Site, error) {
+	path := "/var/lib/sallyport/site/site.toml"
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		path = filepath.Join(dir, "site")
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	site, problems := provisioning.Read(text)
+	if len(problems) > 0 {
+		return nil, fault.New("sallyportctl.update", fault.Invalid, "The site file is not correct; see sallyportctl site check.").WithCode("site.file")
+	}
+	return site, nil
+}
+
+type updateStatusCmd struct{}
+
+// Run prints what is known, one thing a line.
+func (updateStatusCmd) Run(t *tool, c *cli) error {
+	b := c.Update.box(t.out)
+	running, err := b.Running()
 	if err != nil {
 		return err
 	}
-	if err := key.Write(c.Path); err != nil {
+	s, err := b.Load()
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(t.out, "written: %s.key, %s.pub\n", c.Path, c.Path)
+	entries, err := b.Entries()
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "runs\t%v\tof %s\n", running.Version, running.Built)
+	for _, e := range entries {
+		state := "good"
+		if e.Counted {
+			state = fmt.Sprintf("%d tries left", e.Left)
+		}
+		fmt.Fprintf(w, "installed\t%v\t%s\n", e.Version, state)
+	}
+	if s.Trial != nil {
+		state := "since " + s.Trial.At.Format(time.RFC3339)
+		if s.Trial.Failed != "" {
+			state += ", last time: " + s.Trial.Failed
+		}
+		fmt.Fprintf(w, "on trial\t%v\t%s\n", s.Trial.Version, state)
+	}
+	for _, r := range s.Refused {
+		fmt.Fprintf(w, "refused\t%v\t%s: %s\n", r.Version, r.At.Format(time.DateOnly), r.Why)
+	}
+	return w.Flush()
+}
+
+type updateFindCmd struct {
+	Paths []string `arg:"" optional:"" help:"Files or folders; what was brought to this box by default."`
+}
+
+// Run lists what is there with what may be done with it.
+func (f updateFindCmd) Run(t *tool, c *cli) error {
+	b := c.Update.box(t.out)
+	paths := f.Paths
+	if len(paths) == 0 {
+		paths = b.Folders()
+	}
+	all, err := b.Find(paths...)
+	if err != nil {
+		return err
+	}
+	for _, one := range all {
+		state := "may be installed"
+		if one.Err != nil {
+			state = words(one.Err)
+		}
+		fmt.Fprintf(t.out, "%s: version %v: %s\n", one.Path, one.Release.Version, state)
+	}
+	_, err = update.Newest(all)
+	return err
+}
+
+type updateVerifyCmd struct {
+	File string `arg:"" help:"The update file." type:"existingfile"`
+}
+
+// Run reads the file to its end.
+func (v updateVerifyCmd) Run(t *tool, c *cli) error {
+	rel, err := c.Update.box(t.out).Verify(t.ctx, v.File)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(t.out, "%s: version %v, signed and whole\n", filepath.Base(v.File), rel.Version)
 	return nil
 }
 
-type describeCmd struct {
-	From    string         `arg:"" help:"What is the same for every build of this source: images/release.json." type:"existingfile"`
-	Version bundle.Version `help:"The version." required:""`
-	Built   string         `help:"Date of the sources, yyyy-mm-dd." required:""`
-	Schema  int            `help:"Level of the database, as bookingd --schema prints it." required:""`
-	Reads   int            `help:"Lowest level of a program that can work with that database." required:""`
+type updateInstallCmd struct {
+	Path     string `arg:"" optional:"" help:"An update file, or a folder such as that of a stick; what was brought to this box by default."`
+	Snapshot bool   `help:"Copy the database first." default:"true" negatable:""`
+	Reboot   bool   `help:"Start the new version now, whoever is on a visit."`
 }
 
-// Run prints the release as JSON.
-func (c describeCmd) Run(t *tool) error {
-	raw, err := os.ReadFile(c.From)
-	if err != nil {
-		return err
+// Run installs the newest update that it finds.
+func (i updateInstallCmd) Run(t *tool, c *cli) error {
+	b := c.Update.box(t.out)
+	paths := b.Folders()
+	if i.Path != "" {
+		paths = []string{i.Path}
 	}
-	var rel bundle.Release
-	if err := json.Unmarshal(raw, &rel); err != nil {
-		return err
-	}
-	rel.Version, rel.Built, rel.Schema, rel.Reads = c.Version, c.Built, c.Schema, [2]int{c.Reads, c.Schema}
-	if err := rel.Validate(); err != nil {
-		return err
-	}
-	out := json.NewEncoder(t.out)
-	out.SetIndent("", "  ")
-	return out.Encode(rel)
+	return c.Update.install(t, b, paths, i.Snapshot, i.Reboot)
 }
 
-type packCmd struct {
-	Release string `help:"The description that is in the image." required:"" type:"existingfile"`
-	Key     string `help:"The signing key." required:"" type:"existingfile"`
-	UKI     string `help:"The boot image, sallyport_VERSION.efi." name:"uki" required:"" type:"existingfile"`
-	Root    string `help:"The root partition, sallyport_VERSION.root-x86-64.UUID.raw." required:"" type:"existingfile"`
-	Verity  string `help:"Its verity tree, sallyport_VERSION.root-x86-64-verity.UUID.raw." required:"" type:"existingfile"`
-	Out     string `arg:"" help:"Where to write sallyport-VERSION.upd." type:"path"`
+// bookings is where bookingd can write.
+const bookings = "/var/lib/sallyport/booking"
+
+func (u updateCmd) install(t *tool, b *update.Box, paths []string, snapshot, reboot bool) error {
+	all, err := b.Find(paths...)
+	if err != nil {
+		return err
+	}
+	found, err := update.Newest(all)
+	if err != nil {
+		return err
+	}
+	if snapshot {
+		var recipients []string
+		site, err := u.ruling()
+		if err != nil {
+			return err
+		}
+		if site != nil && site.Backup.Recipient != "" {
+			recipients = append(recipients, site.Backup.Recipient)
+		}
+		b.Snapshot = b.BeforeUpdate(t.link, bookings, recipients...)
+	}
+	rel, err := b.Install(t.ctx, found.Path)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(t.out, "version %v is installed and starts with the next start of this box\n", rel.Version)
+	if !reboot {
+		return nil
+	}
+	return restart(t.ctx)
 }
 
-// Run writes the update.
-func (c packCmd) Run(t *tool) error {
-	raw, err := os.ReadFile(c.Release)
-	if err != nil {
-		return err
+// restart asks systemd, so that everything ends in order; never kexec, which the loader's counter does not see.
+func restart(ctx context.Context) error {
+	if out, err := exec.CommandContext(ctx, "systemctl", "--no-block", "reboot").CombinedOutput(); err != nil {
+		return fault.New("sallyportctl.update", fault.Unavailable, "The box could not be told to start anew.").Because(fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))))
 	}
-	rel, err := bundle.ReadRelease(raw)
-	if err != nil {
-		return err
-	}
-	key, err := signature.OpenSigner(c.Key)
-	if err != nil {
-		return err
-	}
-	if err := bundle.Pack(t.ctx, c.Out, rel, bundle.Sources{UKI: c.UKI, Root: c.Root, Verity: c.Verity}, key); err != nil {
-		return err
-	}
-	info, err := os.Stat(c.Out)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(t.out, "%s: version %v, %d MB\n", filepath.Base(c.Out), rel.Version, info.Size()/1_000_000)
 	return nil
+}
+
+type updateRefuseCmd struct {
+	Version *bundle.Version `arg:"" optional:"" help:"The version."`
+	Why     string          `help:"Why, in words; by default the health check that has failed."`
+}
+
+// Run notes a refusal.
+func (r updateRefuseCmd) Run(t *tool, c *cli) error {
+	b := c.Update.box(t.out)
+	if r.Version == nil {
+		said, err := b.Fail(r.Why)
+		if err == nil {
+			fmt.Fprintln(t.out, said)
+		}
+		return err
+	}
+	why := r.Why
+	if why == "" {
+		why = "an administrator said so"
+	}
+	if err := b.Refuse(*r.Version, why); err != nil {
+		return err
+	}
+	fmt.Fprintf(t.out, "version %v is refused\n", *r.Version)
+	return nil
+}
+
+type updateClearCmd struct {
+	Version bundle.Version `arg:"" help:"The version."`
+}
+
+// Run takes a refusal back.
+func (r updateClearCmd) Run(t *tool, c *cli) error {
+	if err := c.Update.box(t.out).Clear(r.Version); err != nil {
+		return err
+	}
+	fmt.Fprintf(t.out, "version %v may be installed again\n", r.Version)
+	return nil
+}
+
+type updateFetchCmd struct {
+	URL string `arg:"" optional:"" name:"url" help:"Address of the update file; that of the site file by default."`
+	To  string `help:"Where to leave it." default:"/var/lib/sallyport/update/fetched" type:"path"`
+}
+
+// Run fetches the file, unless it is one that this box cannot take.
+func (f updateFetchCmd) Run(t *tool, c *cli) error {
+	site, err := c.Update.ruling()
+	if err != nil {
+		return err
+	}
+	address := f.URL
+	var proxy *url.URL
+	if site != nil {
+		if address == "" && site.Updates.Source == "https" {
+			address = site.Updates.URL
+		}
+		if site.Zones.Internet.Proxy != "" {
+			if proxy, err = url.Parse(site.Zones.Internet.Proxy); err != nil {
+				return err
+			}
+		}
+	}
+	if address == "" {
+		fmt.Fprintln(t.out, "updates are brought by hand: nothing to fetch")
+		return nil
+	}
+	path, err := (&update.Fetcher{Box: c.Update.box(t.out), Client: update.NewClient(proxy), Folder: f.To}).Fetch(t.ctx, address)
+	if code := fault.CodeOf(err); code == "update.same" || code == "update.older" {
+		fmt.Fprintln(t.out, "there is nothing newer")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(t.out, "fetched:", filepath.Base(path))
+	return nil
+}
+
+type updateRunCmd struct{}
+
+// quiet is how long no visit may begin when a box starts anew by itself.
+const quiet = 30 * time.Minute
+
+// Run installs in the window of the site file, when nobody is on a visit and none begins soon.
+func (updateRunCmd) Run(t *tool, c *cli) error {
+	b := c.Update.box(t.out)
+	site, err := c.Update.ruling()
+	if err != nil || site == nil {
+		return err
+	}
+	all, err := b.Find(b.Folders()...)
+	if err != nil {
+		return err
+	}
+	found, err := update.Newest(all)
+	if err != nil {
+		fmt.Fprintln(t.out, words(err))
+		return nil
+	}
+	if site.Updates.Install != "window" {
+		fmt.Fprintf(t.out, "version %v is there; an administrator installs it\n", found.Release.Version)
+		return nil
+	}
+	window, err := update.ParseWindow(site.Updates.Window)
+	if err != nil {
+		return err
+	}
+	zone, err := time.LoadLocation(site.Facility.TimeZone)
+	if err != nil {
+		return err
+	}
+	if !window.Holds(time.Now().In(zone)) {
+		fmt.Fprintf(t.out, "version %v waits for %s\n", found.Release.Version, site.Updates.Window)
+		return nil
+	}
+	var busy linkspec.Busy
+	if err := t.link.Get(t.ctx, linkspec.RouteBusy+"?"+url.Values{"within": {quiet.String()}}.Encode(), &busy); err != nil {
+		return err
+	}
+	if busy.Visits > 0 {
+		fmt.Fprintf(t.out, "version %v waits: visits under way or about to begin %d\n", found.Release.Version, busy.Visits)
+		return nil
+	}
+	return c.Update.install(t, b, b.Folders(), true, true)
+}
+
+type updateSettleCmd struct{}
+
+// Run says what became of a trial.
+func (updateSettleCmd) Run(t *tool, c *cli) error {
+	said, err := c.Update.box(t.out).Settle()
+	if said != "" {
+		fmt.Fprintln(t.out, said)
+	}
+	return err
+}
+
+type updateKeepCmd struct{}
+
+// Run ends the trial.
+func (updateKeepCmd) Run(t *tool, c *cli) error {
+	said, err := c.Update.box(t.out).Keep()
+	if said != "" {
+		fmt.Fprintln(t.out, said)
+	}
+	return err
 }

@@ -151,7 +151,7 @@ type Artifact struct {
 
 // parts are the artifacts that every bundle has, in order; as is the form of the unpacked name after product and version.
 func parts() []part {
-	const uuid = `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`
+	const uuid = `[0-9a-f]{32}`
 	return []part{
 		{"uki.efi", regexp.MustCompile(`^\.efi$`)},
 		{"root.raw.zst", regexp.MustCompile(`^\.root-x86-64\.` + uuid + `\.raw$`)},
