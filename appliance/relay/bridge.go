@@ -40,7 +40,7 @@ type bridge struct {
 	s        *Server
 	udp      *net.UDPConn
 	relayed  *net.UDPAddr
-	peer     *net.UDPAddr
+	peer     *net.UDPAddr // as the client was told it when the allocation was made
 	owner    atomic.Pointer[owner]
 	last     atomic.Int64 // boot time of the last packet, ns
 	up, down *rate.Limiter
@@ -48,12 +48,16 @@ type bridge struct {
 }
 
 func (s *Server) bridge() (net.PacketConn, net.Addr, error) {
+	peer, relayed, ok := s.told()
+	if !ok {
+		return nil, nil, fault.New("relay.bridge", fault.Unavailable, "The network of the relay has no address.")
+	}
 	udp, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(s.cfg.Media))
 	if err != nil {
 		return nil, nil, fault.New("relay.bridge", fault.Unavailable, "There is no socket for another relay.").Because(err)
 	}
 	b := &bridge{
-		s: s, udp: udp, peer: net.UDPAddrFromAddrPort(s.cfg.Peer),
+		s: s, udp: udp, peer: net.UDPAddrFromAddrPort(peer),
 		up: rate.NewLimiter(bytesPerSecond, burst), down: rate.NewLimiter(bytesPerSecond, burst),
 	}
 	b.last.Store(int64(s.cfg.Clock.Boot()))
@@ -66,7 +70,7 @@ func (s *Server) bridge() (net.PacketConn, net.Addr, error) {
 		}
 		if _, taken := s.bridges[port]; !taken {
 			s.bridges[port] = b
-			b.relayed = net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.cfg.Relayed, port))
+			b.relayed = net.UDPAddrFromAddrPort(netip.AddrPortFrom(relayed, port))
 			return b, b.relayed, nil
 		}
 	}
@@ -92,7 +96,7 @@ func (b *bridge) WriteTo(p []byte, to net.Addr) (int, error) {
 		return len(p), nil
 	}
 	peer := addr.AddrPort()
-	if netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port()) != b.s.cfg.Peer || !b.admits(b.up, len(p)) {
+	if netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port()) != b.peer.AddrPort() || !b.admits(b.up, len(p)) {
 		return len(p), nil
 	}
 	if _, err := b.udp.Write(p); errors.Is(err, net.ErrClosed) {

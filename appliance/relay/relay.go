@@ -43,6 +43,9 @@ const (
 type Config struct {
 	// Peer is the only address that is relayed to and from: the media port as clients are told it.
 	Peer netip.AddrPort
+	// Here, when set, tells the present address of both Peer and Relayed, because the network gives it out and may change
+	// it; the zero address while there is none, and then nothing is relayed. It must not block.
+	Here func() netip.Addr
 	// Media is where that port is on this machine: Peer itself, unless a port forwarding is between them and clients.
 	Media netip.AddrPort
 	// Relayed is the address that clients are told for their allocations. No socket is there.
@@ -65,10 +68,17 @@ func (c Config) check() error {
 	bad := func(what string) error {
 		return fault.Newf("relay.New", fault.Invalid, "The relay needs %s.", what).WithCode("relay_config")
 	}
+	peer, relayed := c.Peer, c.Relayed
+	if c.Here != nil { // whatever it is by then
+		relayed = netip.IPv4Unspecified()
+		if peer = c.Media; c.Peer.Port() == 0 {
+			peer = netip.AddrPort{}
+		}
+	}
 	switch {
-	case !whole(c.Peer) || !whole(c.Media):
+	case !whole(peer) || !whole(c.Media):
 		return bad("the address and port of the media socket")
-	case !c.Peer.Addr().Unmap().Is4() || !c.Media.Addr().Unmap().Is4() || !c.Relayed.Unmap().Is4():
+	case !peer.Addr().Unmap().Is4() || !c.Media.Addr().Unmap().Is4() || !relayed.Unmap().Is4():
 		return bad("IPv4 addresses") // pion allocates IPv4 only; an IPv6 client reaches the listener and that suffices
 	case len(c.Doors) == 0:
 		return bad("a door")
@@ -228,10 +238,20 @@ func (s *Server) refuse(call ident.Call, seat ident.Seat, code string) {
 	s.cfg.Refused(call, seat, code)
 }
 
+// told returns the addresses that clients are told now; not ok while the network has none.
+func (s *Server) told() (peer netip.AddrPort, relayed netip.Addr, ok bool) {
+	if s.cfg.Here == nil {
+		return s.cfg.Peer, s.cfg.Relayed, true
+	}
+	here := s.cfg.Here().Unmap()
+	return netip.AddrPortFrom(here, s.cfg.Peer.Port()), here, here.Is4()
+}
+
 // permits is the first wall: pion's hook sees the peer's IP but no port. The bridge is the second.
 func (s *Server) permits(_ net.Addr, peer net.IP) bool {
 	ip, ok := netip.AddrFromSlice(peer)
-	return ok && ip.Unmap() == s.cfg.Peer.Addr()
+	want, _, here := s.told()
+	return ok && here && ip.Unmap() == want.Addr()
 }
 
 // admit is pion's quota hook. It reserves a place, or makes one by ending the seat's idle allocation.

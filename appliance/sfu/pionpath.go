@@ -28,6 +28,25 @@ type Zone struct {
 	Doors  []string       // visitor, kiosk, staff
 	Conn   net.PacketConn // UDP, bound to one address
 	Public netip.Addr     // advertised in place of the bound address, when set
+	// Here tells the present address of a socket that is bound to none, because its network gives addresses out and may
+	// change them; the zero address while there is none. It must not block.
+	Here func() netip.Addr
+}
+
+// roamingMux offers clients the present address of its socket.
+type roamingMux struct {
+	ice.UDPMux
+	port uint16
+	here func() netip.Addr
+}
+
+// GetListenAddresses implements ice.UDPMux; it is asked for each leg.
+func (m roamingMux) GetListenAddresses() []net.Addr {
+	at := m.here()
+	if !at.IsValid() {
+		return nil // the network is away: there is nothing to offer
+	}
+	return []net.Addr{net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, m.port))}
 }
 
 // PionPath is the first implementation of [Path]: pion's stack as it comes, ICE-lite on one UDP port per zone, DTLS
@@ -51,16 +70,20 @@ type zoneAPI struct {
 func NewPionPath(c clock.Clock, zones ...Zone) (*PionPath, error) {
 	p := &PionPath{clock: c, apis: map[string][]zoneAPI{}, legs: map[ident.Call]map[*pionLeg]struct{}{}}
 	for _, z := range zones {
-		mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: answering(z.Conn, c), Logger: quiet{}})
+		var mux ice.UDPMux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: answering(z.Conn, c), Logger: quiet{}})
+		var bound netip.AddrPort
+		if udp, ok := z.Conn.LocalAddr().(*net.UDPAddr); ok {
+			bound = udp.AddrPort()
+		}
+		if z.Here != nil {
+			mux = roamingMux{mux, bound.Port(), z.Here}
+		}
 		p.muxes = append(p.muxes, mux)
 		api, err := newAPI(mux, z)
 		if err != nil {
 			return nil, fmt.Errorf("media zone %v: %w", z.Doors, err)
 		}
-		at := netip.Addr{}
-		if udp, ok := z.Conn.LocalAddr().(*net.UDPAddr); ok {
-			at = udp.AddrPort().Addr().Unmap()
-		}
+		at := bound.Addr().Unmap()
 		for _, d := range z.Doors {
 			p.apis[d] = append(p.apis[d], zoneAPI{api, at})
 		}

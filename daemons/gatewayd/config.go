@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"sallyport/appliance/reel"
 	"sallyport/appliance/sfu"
@@ -35,7 +40,8 @@ type config struct {
 // signaling reached.
 type mediaConfig struct {
 	Doors  []string `toml:"doors"`  // whose seats: visitor, kiosk, staff
-	Listen string   `toml:"listen"` // UDP address; clients are told its host, so it is never 0.0.0.0
+	Listen string   `toml:"listen"` // UDP address; clients are told its host, so it is 0.0.0.0 only beside device
+	Device string   `toml:"device"` // interface whose present address clients are told: where addresses are given out
 	Public string   `toml:"public"` // told in place of it, behind a port forwarding
 }
 
@@ -86,8 +92,13 @@ func (c config) validateMedia() error {
 	for i, m := range c.media() {
 		key := fmt.Sprintf("media.%d", i)
 		a, err := netip.ParseAddrPort(m.Listen)
-		if err != nil || a.Addr().IsUnspecified() || !a.Addr().Unmap().Is4() {
+		switch {
+		case err != nil || !a.Addr().Unmap().Is4() || a.Addr().IsUnspecified() && m.Device == "":
 			return unit.BadSetting(key+".listen", "must be one IPv4 address with a port, such as 192.0.2.10:50000: clients are told it")
+		case m.Device != "" && !a.Addr().IsUnspecified():
+			return unit.BadSetting(key+".device", "is for listen = \"0.0.0.0:50000\" only")
+		case m.Device != "" && !slices.Equal(m.Doors, []string{"visitor"}):
+			return unit.BadSetting(key+".device", "is for the visitor door only")
 		}
 		if at[m.Listen] {
 			return unit.BadSetting(key+".listen", "is there twice; one socket may serve several doors")
@@ -117,29 +128,59 @@ func (c config) validateMedia() error {
 	return nil
 }
 
-// zones opens the media sockets. at is the visitors' one, the relay's only peer, and peer how they are told it.
-func (c config) zones(env *unit.Env) (zones []sfu.Zone, at, peer netip.AddrPort, err error) {
+// sight is the visitors' media socket as the relay sees it.
+type sight struct {
+	media netip.AddrPort    // where it is on this machine
+	peer  netip.AddrPort    // how clients are told it
+	here  func() netip.Addr // where its address comes and goes: the present one
+}
+
+// zones opens the media sockets.
+func (c config) zones(ctx context.Context, env *unit.Env) (zones []sfu.Zone, visitors sight, err error) {
+	shared := slices.ContainsFunc(c.media(), func(m mediaConfig) bool { return m.Device != "" })
 	for _, m := range c.media() {
-		conn, err := env.PacketConn("media", m.Listen)
+		conn, err := m.open(ctx, env, shared)
 		if err != nil {
 			for _, z := range zones {
 				_ = z.Conn.Close()
 			}
-			return nil, at, peer, err
+			return nil, sight{}, err
 		}
 		z := sfu.Zone{Doors: m.Doors, Conn: conn}
 		bound := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-		told := bound
+		seen := sight{media: bound, peer: bound}
+		if m.Device != "" {
+			z.Here = func() netip.Addr { return unit.AddressOf(m.Device) }
+			seen = sight{media: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), bound.Port()), peer: bound, here: z.Here}
+		}
 		if m.Public != "" {
 			z.Public = netip.MustParseAddr(m.Public)
-			told = netip.AddrPortFrom(z.Public, bound.Port())
+			seen.peer, seen.here = netip.AddrPortFrom(z.Public, bound.Port()), nil
 		}
 		if slices.Contains(m.Doors, "visitor") {
-			at, peer = bound, told
+			visitors = seen
 		}
 		zones = append(zones, z)
 	}
-	return zones, at, peer, nil
+	return zones, visitors, nil
+}
+
+// open opens one media socket. One that hears on all addresses shares its port with those of single addresses, which the
+// kernel prefers; all of them must agree to that.
+func (m mediaConfig) open(ctx context.Context, env *unit.Env, shared bool) (net.PacketConn, error) {
+	if !shared {
+		return env.PacketConn("media", m.Listen)
+	}
+	agree := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var failed error
+		err := raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) })
+		return errors.Join(err, failed)
+	}}
+	conn, err := agree.ListenPacket(ctx, "udp4", m.Listen)
+	if err != nil {
+		return nil, unit.BadSetting("media.listen", "cannot listen on %q", m.Listen).Because(err)
+	}
+	return conn, nil
 }
 
 // The names of gatewayd's key files.

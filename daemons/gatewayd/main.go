@@ -34,7 +34,7 @@ func run(ctx context.Context, env *unit.Env) error {
 	if serve, err := env.Configure("/run/sallyport/gatewayd.toml", &cfg); err != nil || !serve {
 		return err
 	}
-	g, err := build(env, cfg)
+	g, err := build(ctx, env, cfg)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ type gateway struct {
 	refused   chan linkspec.Event
 }
 
-func build(env *unit.Env, cfg config) (g *gateway, err error) {
+func build(ctx context.Context, env *unit.Env, cfg config) (g *gateway, err error) {
 	g = &gateway{cfg: cfg, clock: clock.Real{}, refused: make(chan linkspec.Event, 64)}
 	defer func() {
 		if err != nil {
@@ -71,7 +71,7 @@ func build(env *unit.Env, cfg config) (g *gateway, err error) {
 		return g, err
 	}
 	g.link = newLink(linkclient.Dial(cfg.Link), g.state, g.spool, g.clock, env.Log)
-	zones, media, peer, err := cfg.zones(env)
+	zones, visitors, err := cfg.zones(ctx, env)
 	if err != nil {
 		return g, err
 	}
@@ -97,7 +97,7 @@ func build(env *unit.Env, cfg config) (g *gateway, err error) {
 		Path: g.path, Facts: g.spool, Keeper: g.state, Clock: g.clock, Log: env.Log,
 		Closed: func(call ident.Call, seat ident.Seat) { g.relay.Close(call, seat) },
 	}, g.recorders)
-	if g.relay, err = g.openRelay(env, cfg, media, peer); err != nil {
+	if g.relay, err = g.openRelay(env, cfg, visitors); err != nil {
 		return g, err
 	}
 	g.signals = signaling.New(signaling.Options{

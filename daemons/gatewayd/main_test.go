@@ -177,6 +177,8 @@ func TestConfigurationIsChecked(t *testing.T) {
 		{"media of a door missing", "[[media]]\ndoors = [\"visitor\", \"kiosk\"]\nlisten = \"127.0.0.1:50000\"\n", "config.value"},
 		{"two media addresses for visitors", "[[media]]\ndoors = [\"visitor\", \"kiosk\", \"staff\"]\nlisten = \"127.0.0.1:50000\"\n" +
 			"[[media]]\ndoors = [\"visitor\"]\nlisten = \"127.0.0.2:50000\"\n", "config.value"},
+		{"one address of an interface", "[[media]]\ndoors = [\"visitor\"]\nlisten = \"127.0.0.1:50000\"\ndevice = \"lo\"\n", "config.value"},
+		{"an interface for kiosks", "[[media]]\ndoors = [\"visitor\", \"kiosk\", \"staff\"]\nlisten = \"0.0.0.0:50000\"\ndevice = \"lo\"\n", "config.value"},
 		{"clients' addresses told by anybody", "proxy = true\n", "config.value"},
 		{"no port", "signaling = \"localhost\"\n", "config.value"},
 	} {

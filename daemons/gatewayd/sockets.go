@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -139,14 +138,14 @@ func closeRelay(packets []net.PacketConn, streams []net.Listener) {
 	}
 }
 
-// openRelay opens the relay of the visitors' door. media is where its only peer is, peer how clients are told it.
-func (g *gateway) openRelay(env *unit.Env, c config, media, peer netip.AddrPort) (*relay.Server, error) {
+// openRelay opens the relay of the visitors' door, whose only peer is the visitors' media socket.
+func (g *gateway) openRelay(env *unit.Env, c config, visitors sight) (*relay.Server, error) {
 	packets, streams, err := g.relaySockets(env, c)
 	if err != nil {
 		return nil, err
 	}
 	s, err := relay.New(relay.Config{
-		Peer: peer, Media: media, Relayed: peer.Addr(), Doors: []string{"visitor"}, Seats: c.Seats, Clock: g.clock,
+		Peer: visitors.peer, Media: visitors.media, Here: visitors.here, Relayed: visitors.peer.Addr(), Doors: []string{"visitor"}, Seats: c.Seats, Clock: g.clock,
 		Secrets: func() []linkspec.TURNSecret { return g.link.keys().TURN },
 		In: func(call ident.Call, seat ident.Seat, door string) bool {
 			return door == "visitor" && g.hall.Seated(call, seat)
