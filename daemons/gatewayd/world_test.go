@@ -28,7 +28,15 @@ import (
 	"sallyport/appliance/unit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain is also gatewayd itself, for tests that need it as a process.
+func TestMain(m *testing.M) {
+	if os.Getenv(asProcess) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
+
+const asProcess = "GATEWAYD_TEST_PROCESS"
 
 const origin = "http://localhost:8080"
 
@@ -190,6 +198,10 @@ type daemon struct {
 	state  string
 	url    string
 	stop   func()
+	// What systemd would give: key files and sockets. Without them the daemon makes its own.
+	secrets string
+	give    map[string]net.Listener
+	via     func(t *testing.T, door string) *signaltest.Client // how a door's client gets there, when not by url
 }
 
 func freePort(t *testing.T, network string) string {
@@ -229,7 +241,10 @@ func (d *daemon) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	env := unit.NewEnv("gatewayd", []string{"-config", d.config}, slog.New(slog.DiscardHandler))
-	env.Credentials = ""
+	env.Credentials = d.secrets
+	for name, ln := range d.give {
+		env.Give(name, ln)
+	}
 	go func() { done <- run(ctx, env) }()
 	var once sync.Once
 	d.stop = func() {
@@ -242,6 +257,9 @@ func (d *daemon) start() {
 	}
 	d.t.Cleanup(d.stop)
 	eventually(d.t, "the signaling port", func() bool {
+		if d.give != nil { // they wait in the sockets' queues
+			return true
+		}
 		c, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(d.url, "ws://"), signaling.Path))
 		if err == nil {
 			_ = c.Close()
@@ -265,11 +283,20 @@ func eventually(t *testing.T, what string, cond func() bool) {
 // client is a page: a socket and, after media, a peer.
 type client struct {
 	*signaltest.Client
-	peer *sfutest.Peer
+	peer   *sfutest.Peer
+	answer string // to its offer
 }
 
 func dial(t *testing.T, d *daemon) *client {
 	t.Helper()
+	return dialDoor(t, d, "visitor")
+}
+
+func dialDoor(t *testing.T, d *daemon, door string) *client {
+	t.Helper()
+	if d.via != nil {
+		return &client{Client: d.via(t, door)}
+	}
 	return &client{Client: signaltest.Dial(t, d.url, origin)}
 }
 
@@ -278,7 +305,7 @@ func enter(t *testing.T, b *booking, d *daemon, spec linkspec.Spec, seat int, ta
 	t.Helper()
 	cert, fp := sfutest.Certificate(t)
 	s := spec.Seats[seat]
-	c := dial(t, d)
+	c := dialDoor(t, d, s.Door)
 	w := c.Ask(t, map[string]any{"t": "join", "app": s.Door, "version": "1", "caps": map[string]any{"video": []string{"VP8"}, "simulcast": false, "gcm": true}, "grant": b.grant(grant.Claims{
 		Kind: grant.Seat, Door: s.Door, Call: spec.Call, Seat: s.Seat, Role: s.Role, Who: s.Who, Class: spec.Class, FP: fp, Spec: &spec,
 	})})
@@ -291,7 +318,8 @@ func enter(t *testing.T, b *booking, d *daemon, spec linkspec.Spec, seat int, ta
 		if a["t"] != "answer" {
 			t.Fatalf("offer: %v", a)
 		}
-		p.Take(a["sdp"].(string))
+		c.answer = a["sdp"].(string)
+		p.Take(c.answer)
 		return p
 	}
 	c.peer = media(c)

@@ -46,7 +46,9 @@ func Dial(t testing.TB, url, origin string) *Client {
 }
 
 // TryDial is [Dial] for a gateway that may be away.
-func TryDial(t testing.TB, url, origin string) (*Client, error) { return DialBy(t, http.DefaultClient, url, origin) }
+func TryDial(t testing.TB, url, origin string) (*Client, error) {
+	return DialBy(t, http.DefaultClient, url, origin)
+}
 
 // DialBy is [TryDial] by a client that knows how to get there.
 func DialBy(t testing.TB, by *http.Client, url, origin string) (*Client, error) {
