@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/wneessen/go-mail"
@@ -28,11 +29,13 @@ const (
 type Post struct {
 	Host     string
 	Port     int
-	TLS      string // required, opportunistic, none (loopback and tests only)
+	TLS      string // required, implicit, opportunistic, none (this machine, a private address, tests)
 	Username string
 	Password string
 	From     string // address that mails come from
 	Name     string // and the name beside it
+	// Dial connects to the server where a firewall has to be asked first; nil: as the system does.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Check refuses settings that cannot work, naming the setting.
@@ -57,14 +60,14 @@ func (p Post) Check() error {
 
 func (p Post) policy() (mail.TLSPolicy, error) {
 	switch p.TLS {
-	case "", "required":
+	case "", "required", "implicit":
 		return mail.TLSMandatory, nil
 	case "opportunistic":
 		return mail.TLSOpportunistic, nil
 	case "none":
 		return mail.NoTLS, nil
 	}
-	return 0, fault.New("notices.Post", fault.Invalid, "mail.tls must be required, opportunistic or none")
+	return 0, fault.New("notices.Post", fault.Invalid, "mail.tls must be required, implicit, opportunistic or none")
 }
 
 type outgoing struct {
@@ -201,6 +204,12 @@ func (p *Post) send(ctx context.Context, o outgoing) error {
 		return err
 	}
 	opts := []mail.Option{mail.WithPort(p.Port), mail.WithTLSPolicy(policy), mail.WithTimeout(20 * time.Second), mail.WithHELO("localhost")}
+	if p.TLS == "implicit" {
+		opts = append(opts, mail.WithSSL())
+	}
+	if p.Dial != nil {
+		opts = append(opts, mail.WithDialContextFunc(p.Dial))
+	}
 	if p.Username != "" {
 		opts = append(opts, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(p.Username), mail.WithPassword(p.Password))
 	}

@@ -74,13 +74,15 @@ type centralConfig struct {
 	Peer string `toml:"peer"` // the centre's public keys, as it printed them
 }
 
-// smtpConfig is the mail relay of the facility.
+// smtpConfig is the mail relay of the facility. Without a host no mail is sent: mails wait.
 type smtpConfig struct {
-	Host string `toml:"host"`
-	Port int    `toml:"port"`
-	TLS  string `toml:"tls"` // required, none (loopback only)
-	From string `toml:"from"`
-	Name string `toml:"name"` // the name beside it
+	Host   string `toml:"host"`
+	Port   int    `toml:"port"`
+	TLS    string `toml:"tls"`   // required, implicit, none (this machine or a private address)
+	Login  string `toml:"login"` // its password is the credential mail-password
+	From   string `toml:"from"`
+	Name   string `toml:"name"`   // the name beside it
+	Egress string `toml:"egress"` // socket of the daemon that opens the firewall to the relay; empty: nothing is in the way
 }
 
 // mediaConfig is where browsers find gatewayd.
@@ -111,7 +113,7 @@ func defaults() config {
 // Validate names the first key that is wrong and what it should be.
 func (c config) Validate() error {
 	for _, k := range []struct{ name, value string }{
-		{"state", c.State}, {"recordings", c.Recordings}, {"link.listen", c.Link.Listen}, {"smtp.host", c.SMTP.Host}, {"smtp.from", c.SMTP.From},
+		{"state", c.State}, {"recordings", c.Recordings}, {"link.listen", c.Link.Listen},
 	} {
 		if k.value == "" {
 			return unit.BadSetting(k.name, "must not be empty")
@@ -133,14 +135,8 @@ func (c config) Validate() error {
 			return unit.BadSetting(l.name, "must name at least one uid")
 		}
 	}
-	if c.SMTP.Port < 1 || c.SMTP.Port > 65535 {
-		return unit.BadSetting("smtp.port", "must be a port between 1 and 65535")
-	}
-	if c.SMTP.TLS != "required" && c.SMTP.TLS != "none" {
-		return unit.BadSetting("smtp.tls", `must be "required" or "none"`)
-	}
-	if c.SMTP.TLS == "none" && !loopback(c.SMTP.Host) {
-		return unit.BadSetting("smtp.tls", `may be "none" only when smtp.host is this machine`)
+	if err := c.SMTP.validate(); err != nil {
+		return err
 	}
 	if c.Central.Site != "" {
 		if _, err := ident.Parse[ident.Facility](c.Central.Site); err != nil {
@@ -173,6 +169,25 @@ func (f foundConfig) validate() error {
 	}
 	if sum, err := hex.DecodeString(f.ClaimSHA); err != nil || len(sum) != 0 && len(sum) != 32 {
 		return unit.BadSetting("facility.claim_sha256", "must be a SHA-256 in hex")
+	}
+	return nil
+}
+
+func (s smtpConfig) validate() error {
+	ip := net.ParseIP(s.Host)
+	switch {
+	case s.Host == "":
+		return nil
+	case s.From == "":
+		return unit.BadSetting("smtp.from", "must not be empty")
+	case s.Port < 1 || s.Port > 65535:
+		return unit.BadSetting("smtp.port", "must be a port between 1 and 65535")
+	case s.TLS != "required" && s.TLS != "implicit" && s.TLS != "none":
+		return unit.BadSetting("smtp.tls", `must be "required", "implicit" or "none"`)
+	case s.TLS == "none" && !loopback(s.Host) && (ip == nil || !ip.IsPrivate()):
+		return unit.BadSetting("smtp.tls", `may be "none" only when smtp.host is this machine or a private address`)
+	case s.TLS == "none" && s.Login != "":
+		return unit.BadSetting("smtp.login", "needs encryption: a password is not sent without")
 	}
 	return nil
 }

@@ -45,11 +45,13 @@ func (h *house) furnish(env *unit.Env) error {
 	if err != nil {
 		return err
 	}
+	post, err := h.post(env)
+	if err != nil {
+		return err
+	}
 	h.notices = notices.New(notices.Deps{
 		DB: h.db, Clock: h.clock, People: h.people, Facility: h.facility, Policy: h.policy, Words: words, Calendar: h.calendar,
-		Site: h.cfg.Visitor.Origin, Log: env.Log, Mail: &notices.Post{
-			Host: h.cfg.SMTP.Host, Port: h.cfg.SMTP.Port, TLS: h.cfg.SMTP.TLS, From: h.cfg.SMTP.From, Name: h.cfg.SMTP.Name,
-		},
+		Site: h.cfg.Visitor.Origin, Log: env.Log, Mail: post,
 	})
 	h.introduce()
 	return nil
