@@ -143,7 +143,9 @@ func TestCredentialsAreMadeAndUsed(t *testing.T) {
 	for _, u := range services(t) {
 		for _, value := range u.all("LoadCredential") {
 			name, path, _ := strings.Cut(value, ":")
-			if u.ofTheBox() && path != "/var/lib/sallyport/secrets/"+name {
+			// The site file is no secret, but its folder is root's: the courier is handed a copy.
+			courier := u.name == "sallyport-fetch.service" && value == "site:/var/lib/sallyport/site/site.toml"
+			if u.ofTheBox() && !courier && path != "/var/lib/sallyport/secrets/"+name {
 				t.Errorf("%s: the credential %s comes from %s, not from its own file among the secrets", u.path, name, path)
 			}
 			for _, program := range u.programs() {

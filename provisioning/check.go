@@ -156,7 +156,7 @@ func (c *checker) services() {
 		}
 	})
 	if s.Updates.Source == "https" && s.Updates.URL == "" {
-		c.say("updates.url", "is needed when source is \"https\"; write the address of the updates' folder")
+		c.say("updates.url", "is needed when source is \"https\"; write the address of the newest update's file")
 	}
 	c.choice("updates.install", s.Updates.Install, "ask", "window")
 	c.ask("updates.window", func() {
