@@ -113,16 +113,11 @@ func (a *Access) revoke(tx *store.Tx, station ident.Station) error {
 	return tx.Exec(`UPDATE session SET ended_at = ? WHERE station = ? AND ended_at IS NULL`, store.Ms(tx.Now()), station)
 }
 
-// typed brings a code that people type into one form. No code has the letters I, L and O; who reads one has seen a digit.
+// typed brings a code that people type into one form.
 func typed(code string) string {
 	return strings.Map(func(r rune) rune {
-		switch r {
-		case ' ', '-':
+		if r == ' ' || r == '-' {
 			return -1
-		case 'I', 'L':
-			return '1'
-		case 'O':
-			return '0'
 		}
 		return r
 	}, strings.ToUpper(code))

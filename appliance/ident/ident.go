@@ -127,13 +127,19 @@ func Reference() string {
 	return b.String()
 }
 
-// Code returns 80 random bits for people to type once, "7K2M-Q9XV-0T4B-R8NE": sixteen letters and digits in groups of
-// four, none of which looks like another.
+// codeLetters of a code that people copy from a screen: nothing that looks like something else.
+const codeLetters = "ABCDEFGHJKMNPQRSTVWXYZ234567"
+
+// Code returns a code for people to type once, "7K2M-Q4XV-5TCB-R6NE": 28^16 values, more than 76 bits.
 func Code() string {
-	var raw [10]byte
-	rand.Read(raw[:])
-	s := strings.ToUpper(crockford.EncodeToString(raw[:]))
-	return s[:4] + "-" + s[4:8] + "-" + s[8:12] + "-" + s[12:]
+	var b strings.Builder
+	for i := range 16 {
+		if i > 0 && i%4 == 0 {
+			b.WriteByte('-')
+		}
+		b.WriteByte(codeLetters[uniform(len(codeLetters))])
+	}
+	return b.String()
 }
 
 // Digits returns n random decimal digits, for codes that people type.

@@ -39,7 +39,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestCodeShape(t *testing.T) {
-	shape := regexp.MustCompile(`^([0-9A-HJKMNP-TV-Z]{4}-){3}[0-9A-HJKMNP-TV-Z]{4}$`)
+	shape := regexp.MustCompile(`^([A-HJKMNP-TV-Z2-7]{4}-){3}[A-HJKMNP-TV-Z2-7]{4}$`)
 	seen := map[string]bool{}
 	for range 1000 {
 		c := ident.Code()
