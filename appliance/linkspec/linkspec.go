@@ -32,6 +32,9 @@ const (
 	RouteAllMetrics  = "/metrics"      // GET Prometheus text of all daemons
 )
 
+// MetricRecorderWrites is the gauge of gatewayd that the health of the box is told from: 1 or 0.
+const MetricRecorderWrites = "sallyport_gateway_recorder_writes"
+
 // Instant is a moment that survives a set clock: boot-time nanoseconds while BootID is the reader's own boot, Wall
 // otherwise.
 type Instant struct {

@@ -202,7 +202,8 @@ func (l *link) metrics(h *sfu.Hall) []byte {
 	seats := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sallyport_gateway_seats", Help: "Connected seats."})
 	spooled := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sallyport_gateway_events_spooled", Help: "Facts that bookingd does not have yet."})
 	age := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sallyport_gateway_event_age_seconds", Help: "Age of the oldest of them."})
-	reg.MustRegister(calls, seats, spooled, age)
+	writes := prometheus.NewGauge(prometheus.GaugeOpts{Name: linkspec.MetricRecorderWrites, Help: "1 when a recording could be written and flushed just now."})
+	reg.MustRegister(calls, seats, spooled, age, writes)
 	by, connected := h.Counts()
 	for class, phases := range by {
 		for phase, n := range phases {
@@ -213,5 +214,10 @@ func (l *link) metrics(h *sfu.Hall) []byte {
 	n, old := l.spool.waiting()
 	spooled.Set(float64(n))
 	age.Set(old.Seconds())
+	if err := l.state.writes(); err != nil {
+		l.log.Error("recordings cannot be written", "op", "gatewayd.metrics", "err", err)
+	} else {
+		writes.Set(1)
+	}
 	return meter.Text(reg)
 }

@@ -152,3 +152,11 @@ func mustJSON(v any) json.RawMessage {
 	}
 	return raw
 }
+
+// writes tries whether a recording could be written and flushed now: full and dying disks are noticed by the health of the
+// box, not by the first call that cannot be recorded.
+func (s *state) writes() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return replaceFile(filepath.Join(s.dir, "writes"), []byte(s.clock.Now().UTC().Format(time.RFC3339)+"\n"), 0o640)
+}
