@@ -184,7 +184,7 @@ func (m *Machine) wrongGiven() string {
 	var wrong []string
 	for _, b := range m.brought(site) {
 		if b.err != nil {
-			wrong = append(wrong, fmt.Sprintf("certificates/%s.pem on the seed stick: %s; until then the local authority signs", b.file, words(b.err)))
+			wrong = append(wrong, fmt.Sprintf("certificates/%s.pem on the seed stick: %s; until then the local authority signs", b.file, Words(b.err)))
 		}
 	}
 	return strings.Join(wrong, ". ")

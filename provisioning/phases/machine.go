@@ -31,7 +31,8 @@ type Machine struct {
 	Credentials string // what systemd handed over: $CREDENTIALS_DIRECTORY, or ""
 	Contained   bool   // no disk of its own: a container
 
-	Reserve int64 // bytes that are laid aside for the day on which the disk is full
+	Definitions string // partitions of a device: /usr/lib/repart.d
+	Reserve     int64  // bytes that are laid aside for the day on which the disk is full
 
 	Disk  *durable.Disk
 	Clock clock.Clock
@@ -55,7 +56,7 @@ func Here(log *slog.Logger) *Machine {
 	_, err := os.Stat("/run/systemd/container")
 	return &Machine{
 		State: "/var/lib/sallyport", Run: "/run/sallyport", Image: "/usr/share/sallyport", Sys: "/sys", Dev: "/dev", Root: "/usr",
-		Credentials: os.Getenv("CREDENTIALS_DIRECTORY"), Contained: err == nil, Reserve: 256 << 20,
+		Credentials: os.Getenv("CREDENTIALS_DIRECTORY"), Definitions: "/usr/lib/repart.d", Contained: err == nil, Reserve: 256 << 20,
 		Disk: &durable.Disk{}, Clock: clock.Real{}, Log: log, Tool: runTool, Synchronised: Synchronised,
 	}
 }

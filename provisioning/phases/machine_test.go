@@ -108,12 +108,17 @@ func (b *board) step(step, path string) error {
 }
 
 // tool stands for the programs of the image; what they change outlives a cut of the power.
-func (b *board) tool(_ context.Context, _ []byte, name string, args ...string) ([]byte, error) {
+func (b *board) tool(_ context.Context, input []byte, name string, args ...string) ([]byte, error) {
 	line := strings.Join(append([]string{name}, args...), " ")
 	b.calls = append(b.calls, line)
 	switch {
 	case strings.HasPrefix(line, "cryptsetup luksUUID"):
 		return []byte("5a117907-0000-4000-8000-00000000aaaa\n"), nil
+	case strings.HasPrefix(line, "cryptsetup open --test-passphrase"):
+		if !slices.Contains(b.slots, string(input)) {
+			return nil, errors.New("no key available with this passphrase")
+		}
+		return nil, nil
 	case strings.HasPrefix(line, "cryptsetup luksDump"):
 		var tokens []string
 		if b.sealed {

@@ -143,16 +143,16 @@ func run(ctx context.Context, m *Machine, p Phase, stand map[string]string) (o o
 	case err == nil:
 		o.State, o.Says = Done, found
 	case fault.Is(err, fault.TooSoon):
-		o.State, o.Says = Waiting, words(err)
+		o.State, o.Says = Waiting, Words(err)
 	default:
-		o.State, o.Says, o.full = Failed, words(err), fault.Is(err, fault.Full)
+		o.State, o.Says, o.full = Failed, Words(err), fault.Is(err, fault.Full)
 		m.Log.Error("a phase has failed", "op", "phases."+p.Name, "err", err)
 	}
 	return o
 }
 
-// words is an error for the console.
-func words(err error) string {
+// Words is an error for a person at the console.
+func Words(err error) string {
 	if f, ok := fault.Of(err); ok && f.Msg != "" {
 		return f.Msg
 	}
@@ -203,10 +203,19 @@ func (m *Machine) keep(results []Result) error {
 	if err := os.MkdirAll(m.Run, 0o755); err != nil {
 		return err
 	}
-	// In memory: nothing has to outlive a power cut, but a reader must never see half of it.
-	temp := filepath.Join(m.Run, "."+ResultsFile)
-	if err := os.WriteFile(temp, append(raw, '\n'), 0o644); err != nil {
+	return Publish(filepath.Join(m.Run, ResultsFile), append(raw, '\n'))
+}
+
+// Publish puts a file in memory for everybody on the box: nothing has to outlive a power cut, but a reader must never see
+// half of it.
+func Publish(path string, text []byte) error {
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
+	if err := os.WriteFile(temp, text, 0o644); err != nil {
 		return err
 	}
-	return os.Rename(temp, filepath.Join(m.Run, ResultsFile))
+	// Whatever the umask of the unit says.
+	if err := os.Chmod(temp, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
 }

@@ -265,6 +265,24 @@ func TestRecoveryKeyIsShownUntilWrittenDown(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
+	// Somebody claims a box and says nothing about its key: it is not shown to those who come later.
+	if err := os.Remove(b.path("var/provision/" + confirmedFile)); err != nil {
+		t.Fatal(err)
+	}
+	b.write("var/"+ClaimedFile, "")
+	m = b.boot()
+	if r := ran(t, m, List())[Recovery]; r.State != Waiting || m.RecoveryKey() != "" || b.slots[0] != key {
+		t.Errorf("claimed, not confirmed: %+v", r)
+	}
+	if err := m.Confirm(t.Context(), strings.Replace(key, "-", "-x", 1)); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a wrong key: %v", err)
+	}
+	if err := m.Confirm(t.Context(), key); err != nil {
+		t.Error(err)
+	}
+	if r := ran(t, b.boot(), List())[Recovery]; r.State != Done {
+		t.Errorf("confirmed later: %+v", r)
+	}
 	b.sealed = false
 	if r := ran(t, b.boot(), List())[Recovery]; r.State != Done || !strings.Contains(r.Says, "passphrase") {
 		t.Errorf("without a TPM: %+v", r)

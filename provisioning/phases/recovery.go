@@ -96,8 +96,13 @@ func recoveryDone(ctx context.Context, m *Machine) (string, error) {
 	if slot != "" && note.UUID == l.UUID && note.Slot == slot {
 		return "written down by somebody on " + note.At.Format(time.DateOnly), nil
 	}
-	if slot != "" && m.RecoveryKey() != "" {
+	switch {
+	case slot != "" && m.RecoveryKey() != "":
 		return "", fault.New("phases.recovery", fault.TooSoon, "Write the recovery key on this screen down and type two of its groups. Until then each start makes a new one.")
+	case slot != "" && m.Claimed():
+		// Whoever claimed the box has seen the screen with the key. A new one at every start would show the way into the disk to
+		// everybody who can switch the box off and on.
+		return "", fault.New("phases.recovery", fault.TooSoon, "A recovery key was shown on this screen, and nobody has said that it is written down. Type the whole key once to say so.")
 	}
 	return "", missing(Recovery, "The disk has no recovery key that anybody has seen.")
 }
@@ -112,6 +117,12 @@ func (m *Machine) confirmation() (confirmed, error) {
 		return c, fmt.Errorf("read who has confirmed the recovery key: %w", err)
 	}
 	return c, json.Unmarshal(raw, &c)
+}
+
+// Confirmed tells whether somebody has said of a recovery key that it is written down.
+func (m *Machine) Confirmed() bool {
+	c, err := m.confirmation()
+	return err == nil && c.UUID != ""
 }
 
 // recoveryDo makes a new recovery key, ends all earlier ones, and leaves it where the console shows it. It is in no file
@@ -176,14 +187,19 @@ func (m *Machine) RecoveryKey() string {
 }
 
 // Confirm takes two groups of the recovery key, the first and the last, from somebody who has written it down, and shows it
-// to nobody any more. Invalid when they are not right.
-func (m *Machine) Confirm(ctx context.Context, groups string) error {
+// to nobody any more; when it is not shown any more, the whole key. Invalid when that is not right.
+func (m *Machine) Confirm(ctx context.Context, said string) error {
 	all := strings.Split(m.RecoveryKey(), "-")
-	typed := strings.FieldsFunc(strings.ToLower(groups), func(r rune) bool { return r == ' ' || r == '-' })
-	if len(all) != KeyGroups {
-		return fault.New("phases.Confirm", fault.Conflict, "No recovery key waits to be written down.")
-	}
-	if len(typed) != 2 || typed[0] != all[0] || typed[1] != all[KeyGroups-1] {
+	typed := strings.FieldsFunc(strings.ToLower(said), func(r rune) bool { return r == ' ' || r == '-' })
+	switch {
+	case len(typed) == KeyGroups:
+		key := strings.Join(typed, "-")
+		if _, err := m.Tool(ctx, []byte(key), "cryptsetup", "open", "--test-passphrase", "--key-file=-", m.varDevice()); err != nil {
+			return fault.New("phases.Confirm", fault.Invalid, "That key does not open the disk.").Because(err)
+		}
+	case len(all) != KeyGroups:
+		return fault.New("phases.Confirm", fault.Invalid, "Type the whole recovery key: eight groups of eight letters.")
+	case len(typed) != 2 || typed[0] != all[0] || typed[1] != all[KeyGroups-1]:
 		return fault.New("phases.Confirm", fault.Invalid, "That is not its first and its last group. Look at what you have written down.")
 	}
 	l, err := m.header(ctx)
@@ -197,7 +213,10 @@ func (m *Machine) Confirm(ctx context.Context, groups string) error {
 	if err := m.Disk.Write(m.provision(confirmedFile), note, 0o600); err != nil {
 		return err
 	}
-	return os.Remove(filepath.Join(m.Run, shownFolder, shownFile))
+	if err := os.Remove(filepath.Join(m.Run, shownFolder, shownFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Reseal makes the TPM of this machine open the disk again, by a recovery key that somebody types: after a new board, new
