@@ -260,6 +260,13 @@ var differs = map[string][]string{
 	// Root of the machine writes a slot of its disk; what was fetched is read by another user.
 	"sallyport-update.service": {"PrivateUsers", "PrivateDevices", "CapabilityBoundingSet=CAP_SYS_ADMIN CAP_DAC_OVERRIDE"},
 	"sallyport-fetch.service":  {"UMask=0022"},
+	// The disk's header and the TPM are devices; what bookingd leaves for the console is in its own folder.
+	"sallyport-provision.service": {"PrivateUsers", "PrivateDevices", "ProcSubset", "CapabilityBoundingSet=CAP_DAC_READ_SEARCH"},
+	"sallyport-console@.service":  {"PrivateUsers", "PrivateDevices", "ProcSubset", "CapabilityBoundingSet=CAP_DAC_READ_SEARCH"},
+	// The kernel tells whether its clock was set by the call that would set it.
+	"sallyport-late.service": {"PrivateUsers", "ProtectClock"},
+	// Rules are read by the call that would change them.
+	"sallyport-health.service": {"PrivateUsers", "CapabilityBoundingSet=CAP_NET_ADMIN"},
 }
 
 // missing names the lines of the common set that a service does not have.

@@ -41,6 +41,10 @@ type cli struct {
 	Media     mediaCmd     `cmd:"" help:"Stop calls, or lift a stop."`
 	Roster    rosterCmd    `cmd:"" help:"Hand in a roster file."`
 	Site      siteCmd      `cmd:"" help:"Check, render and apply the site file."`
+	Provision provisionCmd `cmd:"" help:"Make this machine the box of its facility; done by units at each start."`
+	Console   consoleCmd   `cmd:"" help:"Show the page of the box on this terminal."`
+	Health    healthCmd    `cmd:"" help:"Ask the whole box whether it does what it is for."`
+	Disk      diskCmd      `cmd:"" help:"Make the partitions that are missing."`
 	Central   centralCmd   `cmd:"" help:"At the central site: what it holds, orders to sites, fences."`
 	Update    updateCmd    `cmd:"" help:"Take a new version, see which ones are there, and make updates."`
 }

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+
+	"sallyport/appliance/fault"
+	"sallyport/appliance/logs"
+	"sallyport/provisioning/phases"
+)
+
+// provisionCmd makes the machine a box; units run it at each start.
+type provisionCmd struct {
+	Late bool `help:"The phases that need the daemons."`
+}
+
+// Run goes through the phases and prints how each stands. It fails only when the daemons could not start: whatever else is
+// wrong, the box comes up and says so.
+func (c provisionCmd) Run(t *tool) error {
+	m := phases.Here(logger())
+	m.Link = t.link
+	list := phases.List()
+	if c.Late {
+		list = phases.Late()
+	}
+	results, err := phases.Run(t.ctx, m, list, func(r phases.Result) {
+		fmt.Fprintf(t.out, "%s: %s: %s\n", r.Phase, r.State, r.Says)
+	})
+	if err != nil || c.Late {
+		return err
+	}
+	needed := []string{phases.Secrets, phases.Identity, phases.Authority}
+	for _, r := range results {
+		if slices.Contains(needed, r.Phase) && r.State != phases.Done && r.State != phases.Waiting {
+			return fault.Newf("sallyportctl.provision", fault.Unavailable, "Nothing can start without the phase %s.", r.Phase)
+		}
+	}
+	return nil
+}
+
+// logger writes for the journal: what a command prints is for people.
+func logger() *slog.Logger { return logs.New(os.Stderr) }
+
+// diskCmd is what is done with the disk before it is open.
+type diskCmd struct {
+	Make diskMakeCmd `cmd:"" help:"Make the partitions of the disk that are missing; done by a unit at each start."`
+}
+
+type diskMakeCmd struct {
+	Console string `help:"Where to ask a person." default:"/dev/console"`
+}
+
+// Run makes the data partition. Without a TPM it asks a person first, because a disk that opens by itself would be a disk
+// that everybody opens.
+func (c diskMakeCmd) Run(t *tool) error {
+	console, err := os.OpenFile(c.Console, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("open the console: %w", err)
+	}
+	defer console.Close()
+	return phases.Here(logger()).MakeDisk(t.ctx, console)
+}
