@@ -110,7 +110,7 @@ func TestFoldersAreMade(t *testing.T) {
 	users := accounts(t, filepath.Join(dir, "etc/passwd"))
 	for path, want := range map[string]string{
 		"run/sallyport": "0755 root", "var/lib/sallyport/booking": "0700 booking", "var/lib/sallyport/secrets": "0700 root",
-		"var/lib/sallyport/site": "0755 root", "var/lib/sallyport/provision": "0700 root", "var/lib/sallyport/update": "0700 root",
+		"var/lib/sallyport/site": "0755 root", "var/lib/sallyport/provision": "0700 root", "var/lib/sallyport/update": "0711 root",
 	} {
 		mode, user, _ := strings.Cut(want, " ")
 		out, err := said(t, "stat", "-c", "%04a %u", filepath.Join(dir, path))

@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"sallyport/appliance/fault"
-	"sallyport/appliance/linkspec"
 	"sallyport/provisioning"
 	"sallyport/provisioning/bundle"
 	"sallyport/provisioning/update"
@@ -199,9 +198,12 @@ func (u updateCmd) install(t *tool, b *update.Box, paths []string, snapshot, reb
 }
 
 // restart asks systemd, so that everything ends in order; never kexec, which the loader's counter does not see.
-func restart(ctx context.Context) error {
-	if out, err := exec.CommandContext(ctx, "systemctl", "--no-block", "reboot").CombinedOutput(); err != nil {
-		return fault.New("sallyportctl.update", fault.Unavailable, "The box could not be told to start anew.").Because(fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))))
+func restart(ctx context.Context) error { return systemctl(ctx, "--no-block", "reboot") }
+
+func systemctl(ctx context.Context, args ...string) error {
+	if out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput(); err != nil {
+		return fault.Newf("sallyportctl.update", fault.Unavailable, "systemctl %s failed.", strings.Join(args, " ")).
+			Because(fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))))
 	}
 	return nil
 }
@@ -215,7 +217,11 @@ type updateRefuseCmd struct {
 func (r updateRefuseCmd) Run(t *tool, c *cli) error {
 	b := c.Update.box(t.out)
 	if r.Version == nil {
-		said, err := b.Fail(r.Why)
+		why := r.Why
+		if why == "" {
+			why = verdict()
+		}
+		said, err := b.Fail(why)
 		if err == nil {
 			fmt.Fprintln(t.out, said)
 		}
@@ -232,6 +238,22 @@ func (r updateRefuseCmd) Run(t *tool, c *cli) error {
 	return nil
 }
 
+// failedChecks is in the line that the health check leaves.
+var failedChecks = regexp.MustCompile(`verdict=bad failed=\[([^\]]+)\]`)
+
+// verdict is what the health check of this start found, "" when it found nothing or never came to an end.
+func verdict() string {
+	line, err := os.ReadFile("/run/sallyport/verdict")
+	if err != nil {
+		return ""
+	}
+	m := failedChecks.FindSubmatch(line)
+	if m == nil {
+		return ""
+	}
+	return "health check " + string(m[1])
+}
+
 type updateClearCmd struct {
 	Version bundle.Version `arg:"" help:"The version."`
 }
@@ -243,93 +265,6 @@ func (r updateClearCmd) Run(t *tool, c *cli) error {
 	}
 	fmt.Fprintf(t.out, "version %v may be installed again\n", r.Version)
 	return nil
-}
-
-type updateFetchCmd struct {
-	URL string `arg:"" optional:"" name:"url" help:"Address of the update file; that of the site file by default."`
-	To  string `help:"Where to leave it." default:"/var/lib/sallyport/update/fetched" type:"path"`
-}
-
-// Run fetches the file, unless it is one that this box cannot take.
-func (f updateFetchCmd) Run(t *tool, c *cli) error {
-	site, err := c.Update.ruling()
-	if err != nil {
-		return err
-	}
-	address := f.URL
-	var proxy *url.URL
-	if site != nil {
-		if address == "" && site.Updates.Source == "https" {
-			address = site.Updates.URL
-		}
-		if site.Zones.Internet.Proxy != "" {
-			if proxy, err = url.Parse(site.Zones.Internet.Proxy); err != nil {
-				return err
-			}
-		}
-	}
-	if address == "" {
-		fmt.Fprintln(t.out, "updates are brought by hand: nothing to fetch")
-		return nil
-	}
-	path, err := (&update.Fetcher{Box: c.Update.box(t.out), Client: update.NewClient(proxy), Folder: f.To}).Fetch(t.ctx, address)
-	if code := fault.CodeOf(err); code == "update.same" || code == "update.older" {
-		fmt.Fprintln(t.out, "there is nothing newer")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(t.out, "fetched:", filepath.Base(path))
-	return nil
-}
-
-type updateRunCmd struct{}
-
-// quiet is how long no visit may begin when a box starts anew by itself.
-const quiet = 30 * time.Minute
-
-// Run installs in the window of the site file, when nobody is on a visit and none begins soon.
-func (updateRunCmd) Run(t *tool, c *cli) error {
-	b := c.Update.box(t.out)
-	site, err := c.Update.ruling()
-	if err != nil || site == nil {
-		return err
-	}
-	all, err := b.Find(b.Folders()...)
-	if err != nil {
-		return err
-	}
-	found, err := update.Newest(all)
-	if err != nil {
-		fmt.Fprintln(t.out, words(err))
-		return nil
-	}
-	if site.Updates.Install != "window" {
-		fmt.Fprintf(t.out, "version %v is there; an administrator installs it\n", found.Release.Version)
-		return nil
-	}
-	window, err := update.ParseWindow(site.Updates.Window)
-	if err != nil {
-		return err
-	}
-	zone, err := time.LoadLocation(site.Facility.TimeZone)
-	if err != nil {
-		return err
-	}
-	if !window.Holds(time.Now().In(zone)) {
-		fmt.Fprintf(t.out, "version %v waits for %s\n", found.Release.Version, site.Updates.Window)
-		return nil
-	}
-	var busy linkspec.Busy
-	if err := t.link.Get(t.ctx, linkspec.RouteBusy+"?"+url.Values{"within": {quiet.String()}}.Encode(), &busy); err != nil {
-		return err
-	}
-	if busy.Visits > 0 {
-		fmt.Fprintf(t.out, "version %v waits: visits under way or about to begin %d\n", found.Release.Version, busy.Visits)
-		return nil
-	}
-	return c.Update.install(t, b, b.Folders(), true, true)
 }
 
 type updateSettleCmd struct{}

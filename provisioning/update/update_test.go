@@ -338,6 +338,40 @@ func TestDamagedStateStopsUpdates(t *testing.T) {
 	}
 }
 
+func TestBringFromAStick(t *testing.T) {
+	b := newBox(t, "1.4.0")
+	stick := t.TempDir()
+	if _, err := b.Bring(t.Context(), stick); !fault.Is(err, fault.NotFound) {
+		t.Errorf("an empty stick: %v", err)
+	}
+	good := bundletest.Pack(t, stick, bundletest.Release(t, "1.5.0", 13), b.key)
+	bundletest.Pack(t, stick, bundletest.Release(t, "1.3.0", 13), b.key)
+	raw, err := os.ReadFile(good)
+	b.must(err)
+	newer := bundletest.Pack(t, stick, bundletest.Release(t, "1.6.0", 13), b.key)
+	torn, err := os.ReadFile(newer)
+	b.must(err)
+	b.must(os.WriteFile(newer, torn[:len(torn)-5000], 0o600))
+	if _, err := b.Bring(t.Context(), stick); fault.CodeOf(err) != "update.truncated" {
+		t.Errorf("a torn file: %v", err)
+	}
+	if left, err := os.ReadDir(b.Folders()[0]); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	b.must(os.Remove(newer))
+	for range 2 {
+		rel, err := b.Bring(t.Context(), stick)
+		if err != nil || rel.Version.String() != "1.5.0" {
+			t.Fatalf("Bring = %v, %v", rel.Version, err)
+		}
+		got, err := os.ReadFile(filepath.Join(b.Folders()[0], "sallyport-1.5.0.upd"))
+		if err != nil || string(got) != string(raw) {
+			t.Errorf("the copy has %d bytes of %d (%v)", len(got), len(raw), err)
+		}
+		b.must(os.WriteFile(good, raw[:8000], 0o600)) // pulled out: what was brought is there
+	}
+}
+
 // link plays bookingd.
 type link func(linkspec.Backup) error
 
@@ -388,9 +422,14 @@ func TestWindow(t *testing.T) {
 		at     time.Time
 		want   bool
 	}{
-		{"Sun 02:00-04:00", at(22, 2, 0), true}, {"Sun 02:00-04:00", at(22, 3, 59), true}, {"Sun 02:00-04:00", at(22, 4, 0), false},
-		{"Sun 02:00-04:00", at(22, 1, 59), false}, {"Sun 02:00-04:00", at(23, 3, 0), false},
-		{"Sat 23:00-01:00", at(21, 23, 30), true}, {"Sat 23:00-01:00", at(22, 0, 30), true}, {"Sat 23:00-01:00", at(22, 1, 0), false},
+		{"Sun 02:00-04:00", at(22, 2, 0), true},
+		{"Sun 02:00-04:00", at(22, 3, 59), true},
+		{"Sun 02:00-04:00", at(22, 4, 0), false},
+		{"Sun 02:00-04:00", at(22, 1, 59), false},
+		{"Sun 02:00-04:00", at(23, 3, 0), false},
+		{"Sat 23:00-01:00", at(21, 23, 30), true},
+		{"Sat 23:00-01:00", at(22, 0, 30), true},
+		{"Sat 23:00-01:00", at(22, 1, 0), false},
 		{"Sat 23:00-01:00", at(21, 0, 30), false},
 	} {
 		w, err := update.ParseWindow(tt.window)
