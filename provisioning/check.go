@@ -187,11 +187,6 @@ func (c *checker) mail(m Mail) {
 			c.say("mail.port", "write a port from 1 to 65535 instead of %d", m.Port)
 		}
 	})
-	c.ask("mail.login", func() {
-		if m.Login != "" {
-			c.plain("mail.login", m.Login)
-		}
-	})
 	if m.Host == "" {
 		return
 	}
@@ -203,9 +198,6 @@ func (c *checker) mail(m Mail) {
 	})
 	if m.TLS == "none" && (err != nil || !inside(addr)) {
 		c.say("mail.tls", "write \"starttls\": without encryption mail may only go to a private address such as 10.1.0.25, given by number")
-	}
-	if m.TLS == "none" && m.Login != "" {
-		c.say("mail.login", "write \"\": a password is not sent without encryption")
 	}
 	if a, err := mail.ParseAddress(m.From); err != nil || a.Address != m.From {
 		c.say("mail.from", "write the address that mails come from, such as \"visits@harbour.example\"")
@@ -223,6 +215,7 @@ func (c *checker) later() {
 		{"claim.sha256", s.Claim.SHA256 != "", "\"\": the console shows the claim code"},
 		{"recovery.recipient", s.Recovery.Recipient != "", "\"\": the console shows the recovery key once"},
 		{"central.enabled", s.Central.Enabled, "false"},
+		{"mail.login", s.Mail.Login != "", "\"\": the relay takes mail from the box's address"},
 		{"sms.url", s.SMS.URL != "", "\"\""},
 		{"push.enabled", s.Push.Enabled, "false"},
 		{"push.hosts", len(s.Push.Hosts) > 0, "[]"},

@@ -2,6 +2,7 @@ package notices_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -275,5 +276,40 @@ func TestEveryTemplateIsWrittenInEveryLanguage(t *testing.T) {
 	}
 	if list := p.mails(3 * len(templates)); len(list) != 3*len(templates) {
 		t.Errorf("%d mails of %d", len(list), 3*len(templates))
+	}
+}
+
+// A relay that wants TLS from the first byte gets nothing in the clear, also when the way to it is opened by somebody else.
+func TestImplicitTLSSaysNothingInTheClear(t *testing.T) {
+	for _, dial := range []string{"the system's", "through a firewall"} {
+		t.Run(dial, func(t *testing.T) {
+			p := open(t)
+			p.Mail.TLS = "implicit"
+			if dial != "the system's" {
+				p.Mail.Dial = new(net.Dialer).DialContext
+			}
+			first := make(chan byte, 1)
+			go func() {
+				c, err := p.addr.Accept()
+				if err != nil {
+					return
+				}
+				defer c.Close()
+				io.WriteString(c, "220 relay\r\n") // would make a client in the clear speak
+				b := make([]byte, 1)
+				if _, err := io.ReadFull(c, b); err == nil {
+					first <- b[0]
+				}
+			}()
+			t.Cleanup(func() { p.addr.Close() })
+			p.serve("notices", p.Serve)
+			p.write(func(tx *store.Tx) error {
+				return outbox.Notify(tx, outbox.Notice{Template: "account.active", To: string(p.ann.ID), Subject: string(p.ann.ID)})
+			})
+			const handshake = 22 // the type of a TLS record
+			if got := <-first; got != handshake {
+				t.Errorf("the first byte is %q, want the beginning of TLS", got)
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package notices
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -204,10 +205,11 @@ func (p *Post) send(ctx context.Context, o outgoing) error {
 		return err
 	}
 	opts := []mail.Option{mail.WithPort(p.Port), mail.WithTLSPolicy(policy), mail.WithTimeout(20 * time.Second), mail.WithHELO("localhost")}
-	if p.TLS == "implicit" {
-		opts = append(opts, mail.WithSSL())
-	}
-	if p.Dial != nil {
+	switch {
+	case p.TLS == "implicit":
+		// The client begins TLS by itself only where it dials by itself.
+		opts = append(opts, mail.WithSSL(), mail.WithDialContextFunc(p.dialTLS))
+	case p.Dial != nil:
 		opts = append(opts, mail.WithDialContextFunc(p.Dial))
 	}
 	if p.Username != "" {
@@ -218,4 +220,21 @@ func (p *Post) send(ctx context.Context, o outgoing) error {
 		return err
 	}
 	return c.DialAndSendWithContext(ctx, msg)
+}
+
+// dialTLS connects and begins TLS before anything is said.
+func (p *Post) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := p.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	conn, err := dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	secure := tls.Client(conn, &tls.Config{ServerName: p.Host, MinVersion: tls.VersionTLS12})
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return secure, nil
 }

@@ -45,6 +45,7 @@ type cli struct {
 	Console   consoleCmd   `cmd:"" help:"Show the page of the box on this terminal."`
 	Health    healthCmd    `cmd:"" help:"Ask the whole box whether it does what it is for."`
 	Disk      diskCmd      `cmd:"" help:"Make the partitions that are missing."`
+	Host      hostCmd      `cmd:"" hidden:"" help:"Serve as the small root daemon of the box; started by systemd."`
 	Central   centralCmd   `cmd:"" help:"At the central site: what it holds, orders to sites, fences."`
 	Update    updateCmd    `cmd:"" help:"Take a new version, see which ones are there, and make updates."`
 }
