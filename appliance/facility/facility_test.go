@@ -196,3 +196,54 @@ func TestChangesReplicate(t *testing.T) {
 		t.Errorf("replicated %d records, the last one %v", len(sent), sent[len(sent)-1].Body)
 	}
 }
+
+func TestUnitsGoOnlyWhenEmpty(t *testing.T) {
+	db := storetest.Open(t, audit.Schema, facility.Schema)
+	fs := facility.New()
+	var a, b facility.Unit
+	var kiosk facility.Station
+	if err := update(t, db, func(tx *store.Tx) (err error) {
+		if a, err = fs.PutUnit(tx, admin, facility.Unit{Name: "A"}); err != nil {
+			return err
+		}
+		if b, err = fs.PutUnit(tx, admin, facility.Unit{Name: "B"}); err != nil {
+			return err
+		}
+		kiosk, err = fs.PutStation(tx, admin, facility.Station{Name: "A1", Kind: facility.Kiosk, Unit: a.ID})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	try := func(fn func(tx *store.Tx) error) *fault.Error {
+		f, _ := fault.Of(update(t, db, fn))
+		return f
+	}
+	named := func(f *fault.Error) bool {
+		return f != nil && f.Kind == fault.Conflict && len(f.Fields) == 1 && f.Fields[0].Code == "nameTaken"
+	}
+	if f := try(func(tx *store.Tx) error { _, err := fs.PutUnit(tx, admin, facility.Unit{Name: "A"}); return err }); !named(f) {
+		t.Errorf("two units of one name: %v", f)
+	}
+	if f := try(func(tx *store.Tx) error {
+		_, err := fs.PutStation(tx, admin, facility.Station{Name: "A1", Kind: facility.Lobby})
+		return err
+	}); !named(f) {
+		t.Errorf("two stations of one name: %v", f)
+	}
+	kiosk.State = facility.Retired
+	if f := try(func(tx *store.Tx) error { _, err := fs.PutStation(tx, admin, kiosk); return err }); f != nil {
+		t.Fatal(f)
+	}
+	remove := func(id ident.Unit) *fault.Error {
+		return try(func(tx *store.Tx) error { return fs.RemoveUnit(tx, admin, id) })
+	}
+	if f := remove(a.ID); f == nil || f.Code != "unit.used" {
+		t.Errorf("a unit with a retired station: %v", f)
+	}
+	if f := remove(b.ID); f != nil {
+		t.Errorf("an empty unit: %v", f)
+	}
+	if f := remove(b.ID); f == nil || f.Kind != fault.NotFound {
+		t.Errorf("twice: %v", f)
+	}
+}

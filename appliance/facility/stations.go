@@ -82,7 +82,7 @@ func (fs *Facilities) RemoveUnit(tx *store.Tx, by ident.Actor, id ident.Unit) er
 	const op = "facility.RemoveUnit"
 	n, err := tx.ExecN(`DELETE FROM units WHERE id = ?`, string(id))
 	switch {
-	case fault.Is(err, fault.Conflict):
+	case fault.CodeOf(err) == "store.foreign_key":
 		return fault.New(op, fault.Conflict, "Stations or people belong to this housing unit.").WithCode("unit.used").Because(err)
 	case err != nil:
 		return fmt.Errorf("remove unit: %w", err)

@@ -161,6 +161,69 @@ func TestUnfoldsSixtyDaysOnce(t *testing.T) {
 	}
 }
 
+func TestClosuresNameWhatTheyClose(t *testing.T) {
+	s := open(t, "Europe/London", march)
+	tpl := s.put(t, pattern())
+	day := schedule.Closure{From: march.AddDate(0, 0, 1), To: march.AddDate(0, 0, 2), Scope: schedule.CloseFacility, Reason: "lockdown"}
+	for _, tt := range []struct {
+		name  string
+		spoil func(*schedule.Closure)
+		field string
+	}{
+		{"an end before the beginning", func(c *schedule.Closure) { c.To = c.From }, "to"},
+		{"all of it past", func(c *schedule.Closure) { c.From, c.To = march.AddDate(0, 0, -2), march.AddDate(0, 0, -1) }, "to"},
+		{"no reason", func(c *schedule.Closure) { c.Reason = "" }, "reason"},
+		{"a key of the whole facility", func(c *schedule.Closure) { c.Key = "u_x" }, "key"},
+		{"a unit that does not exist", func(c *schedule.Closure) { c.Scope, c.Key = schedule.CloseUnit, "u_x" }, "key"},
+		{"a station that does not exist", func(c *schedule.Closure) { c.Scope, c.Key = schedule.CloseStation, "st_x" }, "key"},
+		{"a place of no kind", func(c *schedule.Closure) { c.Scope, c.Key = "town", "t_x" }, "key"},
+	} {
+		c := day
+		tt.spoil(&c)
+		err := s.Update(t.Context(), func(tx *store.Tx) error { _, err := s.Schedule.Close(tx, admin, c); return err })
+		if f, ok := fault.Of(err); !ok || f.Kind != fault.Invalid || len(f.Fields) != 1 || f.Fields[0].Name != tt.field {
+			t.Errorf("%s: %v, want the field %s", tt.name, err, tt.field)
+		}
+	}
+	day.Scope, day.Key = schedule.CloseTemplate, string(tpl.ID)
+	err := s.Update(t.Context(), func(tx *store.Tx) error {
+		c, err := s.Schedule.Close(tx, admin, day)
+		if err != nil {
+			return err
+		}
+		if got, err := s.Closure(tx, c.ID); err != nil || got.Key != string(tpl.ID) || !got.To.Equal(day.To) {
+			t.Errorf("Closure = %+v, %v", got, err)
+		}
+		if err := s.Lift(tx, admin, c.ID); err != nil {
+			return err
+		}
+		if _, err := s.Closure(tx, c.ID); !fault.Is(err, fault.NotFound) {
+			t.Errorf("lifted, and still there: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestATemplateEndsOnce(t *testing.T) {
+	s := open(t, "Europe/London", march)
+	tpl := s.put(t, pattern())
+	end := func(id ident.Template) error {
+		return s.Update(t.Context(), func(tx *store.Tx) error { _, err := s.EndTemplate(tx, admin, id, "2027-03-10"); return err })
+	}
+	if err := end(tpl.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := end(tpl.ID); fault.CodeOf(err) != "template.ended" {
+		t.Errorf("ended twice: %v", err)
+	}
+	if err := end(ident.New[ident.Template]()); !fault.Is(err, fault.NotFound) {
+		t.Errorf("one that does not exist: %v", err)
+	}
+}
+
 func TestClockChanges(t *testing.T) {
 	london, err := time.LoadLocation("Europe/London")
 	if err != nil {
