@@ -95,6 +95,7 @@ class Kiosk {
     this.unlisten = undefined;
     if (!session) return;
     toast.clear();
+    if (session.stage !== 'full') return;
     void this.home.load();
     this.unlisten = listen('/api/kiosk/events', {
       change: () => this.changed(),

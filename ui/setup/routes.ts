@@ -1,7 +1,16 @@
 import type { Route } from '../shared/lib/router.svelte.ts';
 
-export const routes: Route[] = [
+/** A page of set-up; without the capability the address is not found. */
+export interface SetupRoute extends Route {
+  can?: string;
+}
+
+export const routes: SetupRoute[] = [
   { path: '/', load: () => import('./routes/health.svelte') },
-  { path: '/facility', load: () => import('./routes/facility.svelte') },
-  { path: '/stations', load: () => import('./routes/stations.svelte') },
+  { path: '/activate', load: () => import('./routes/activate.svelte'), open: true },
+  { path: '/facility', load: () => import('./routes/facility.svelte'), can: 'facility.edit' },
+  { path: '/housing', load: () => import('./routes/housing.svelte'), can: 'facility.edit' },
+  { path: '/staff', load: () => import('./routes/staff.svelte'), can: 'staff.edit' },
+  { path: '/hours', load: () => import('./routes/hours.svelte'), can: 'schedule.edit' },
+  { path: '/devices', load: () => import('./routes/devices.svelte'), can: 'devices.see' },
 ];

@@ -7,7 +7,22 @@ import { standAt } from '../shared/i18n/errors.ts';
 import { i18n, preferred } from '../shared/i18n/index.svelte.ts';
 import './words.ts';
 
-export type Step = 'admin' | 'key' | 'signIn' | 'facility' | 'stations';
+export type Step = 'admin' | 'key' | 'signIn' | 'facility' | 'open';
+
+/** A step that can be gone back to: where it is, who may do it, and whether there is anything of it yet. */
+export interface Part {
+  key: 'facility' | 'housing' | 'staff' | 'hours' | 'devices';
+  href: string;
+  can: string;
+  done: (p: Schema['SetupProgress']) => boolean;
+}
+export const parts: readonly Part[] = [
+  { key: 'facility', href: '/facility', can: 'facility.edit', done: () => true },
+  { key: 'housing', href: '/housing', can: 'facility.edit', done: (p) => p.units > 0 && p.stations > 0 },
+  { key: 'staff', href: '/staff', can: 'staff.edit', done: (p) => p.staff + p.invited > 1 },
+  { key: 'hours', href: '/hours', can: 'schedule.edit', done: (p) => p.templates > 0 },
+  { key: 'devices', href: '/devices', can: 'devices.enrol', done: (p) => p.stations > 0 && p.devices === p.stations },
+];
 
 class Setup {
   state = $state.raw<Schema['SetupState'] | undefined>();
@@ -21,8 +36,24 @@ class Setup {
     if (this.claimed) return 'key';
     if (!this.state?.claimed) return 'admin';
     if (this.session?.stage !== 'full') return 'signIn';
-    return this.state.facility ? 'stations' : 'facility';
+    return this.state.facility ? 'open' : 'facility';
   });
+  progress = $state.raw<Schema['SetupProgress'] | undefined>();
+  /** The steps of whoever is signed in: an installer does not make staff. */
+  readonly parts = $derived(parts.filter((p) => this.can(p.can)));
+
+  done(part: Part): boolean {
+    return this.state?.facility !== undefined && this.progress !== undefined && part.done(this.progress);
+  }
+  can(capability: string): boolean {
+    return this.session?.stage === 'full' && this.session.capabilities.includes(capability);
+  }
+
+  /** Asks again how far each step is; a page calls it after it changed something. */
+  async measure(): Promise<void> {
+    if (this.step !== 'open') return;
+    this.progress = await ask(api.GET('/api/setup/progress')).catch(() => this.progress);
+  }
 
   async start(): Promise<void> {
     whenSignedOut(() => this.signedIn(undefined));
@@ -45,6 +76,7 @@ class Setup {
 
   knows(state: Schema['SetupState']) {
     this.state = state;
+    void this.measure();
     if (!state.facility) return;
     i18n.country = state.facility.country;
     standAt({ zone: state.facility.zone, h24: true });
@@ -53,6 +85,7 @@ class Setup {
   signedIn(session: Schema['StaffSession'] | undefined) {
     this.session = session;
     setCSRF(session?.csrf ?? '');
+    void this.measure();
   }
 
   async signOut() {

@@ -8,10 +8,12 @@ export interface StaffRoute extends Route {
 export const routes: StaffRoute[] = [
   { path: '/', load: () => import('./routes/home.svelte') },
   { path: '/sign-in', load: () => import('./routes/sign-in.svelte'), open: true },
+  { path: '/activate', load: () => import('./routes/activate.svelte'), open: true },
   { path: '/live', load: () => import('./routes/live.svelte'), can: 'calls.see' },
   { path: '/live/:call', load: () => import('./routes/call.svelte'), can: 'calls.watch' },
   { path: '/moderation', load: () => import('./routes/moderation.svelte'), can: 'cases.decide' },
   { path: '/schedule', load: () => import('./routes/schedule.svelte'), can: 'visits.see' },
+  { path: '/schedule/hours', load: () => import('./routes/hours.svelte'), can: 'visits.see' },
   { path: '/people', load: () => import('./routes/people.svelte'), can: 'people.see' },
   { path: '/people/roster', load: () => import('./routes/roster.svelte'), can: 'roster.import' },
   { path: '/people/inmates/:id', load: () => import('./routes/inmate.svelte'), can: 'people.see' },

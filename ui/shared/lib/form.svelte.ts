@@ -3,20 +3,29 @@
 import { Problem } from '../api/problems.ts';
 import { say, sayField } from '../i18n/errors.ts';
 
+/** Words of a page's own for a field's code; undefined leaves the common ones. */
+export type FieldWords = (id: string, code: string) => string | undefined;
+
 export class Form {
   busy = $state(false);
+  constructor(private readonly own: FieldWords = () => undefined) {}
+
+  private word(id: string, code: string): string {
+    return this.own(id, code) ?? sayField(code);
+  }
+
   private wrong = $state.raw<{ id: string; code: string }[]>([]);
   private problem = $state.raw<Problem | undefined>();
 
   /** The words beside a field. */
   error(id: string): string | undefined {
     const found = this.wrong.find((w) => w.id === id);
-    return found && sayField(found.code);
+    return found && this.word(found.id, found.code);
   }
 
   /** The words of the summary. */
   get errors(): { id?: string; text: string }[] {
-    const list: { id?: string; text: string }[] = this.wrong.map((w) => ({ id: w.id, text: sayField(w.code) }));
+    const list: { id?: string; text: string }[] = this.wrong.map((w) => ({ id: w.id, text: this.word(w.id, w.code) }));
     if (this.problem && list.length === 0) list.push({ text: say(this.problem.code, this.problem.params) });
     return list;
   }

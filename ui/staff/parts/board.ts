@@ -18,6 +18,8 @@ export interface Cell {
   span: number;
   visit?: Schema['StaffVisit'];
   at: number;
+  /** Why nothing is booked here: a closure's reason. */
+  closed?: string;
 }
 export interface Row {
   key: string;
@@ -34,7 +36,17 @@ export function board(day: Schema['Schedule']): { columns: number[]; rows: Row[]
   const from = Math.floor(Math.min(minutes(day.opens), ...starts) / step) * step;
   const to = Math.min(24 * 60, Math.ceil(Math.max(minutes(day.closes), ...ends) / step) * step);
   const columns = Array.from({ length: Math.max(1, (to - from) / step) }, (_, i) => from + i * step);
-  const row = (key: string, list: Schema['StaffVisit'][], station?: Schema['Station']): Row => ({ key, ...(station ? { station } : {}), lanes: lanes(list, from, columns.length) });
+  const row = (key: string, list: Schema['StaffVisit'][], station?: Schema['Station']): Row => {
+    const made: Row = { key, ...(station ? { station } : {}), lanes: lanes(list, from, columns.length) };
+    const shut = day.closures.filter((c) => c.stations.includes(key));
+    if (shut.length > 0)
+      for (const cell of made.lanes.flat()) {
+        const at = from + cell.at * step;
+        const by = !cell.visit && shut.find((c) => minutes(c.starts) < at + step && at < minutes(c.ends));
+        if (by) cell.closed = by.reason;
+      }
+    return made;
+  };
   const known = new Set(day.stations.map((s) => s.id));
   const rows = day.stations.filter((s) => s.state !== 'retired').map((s) => row(s.id, visits.filter((v) => v.station_id === s.id), s));
   const loose = visits.filter((v) => !v.station_id || !known.has(v.station_id));

@@ -14,8 +14,8 @@ import { wall } from '../../staff/wall.svelte.ts';
 type Visit = Schema['StaffVisit'];
 const visit = (id: string, time: string, minutes: number, station?: string, state = 'confirmed') => ({ id, time, minutes, state, station_id: station }) as Visit;
 const station = (id: string, state = 'ready') => ({ id, name: id, state }) as Schema['Station'];
-const day = (visits: Visit[], stations = [station('a'), station('b')]) =>
-  ({ date: '2027-03-04', previous: '', next: '', today: true, opens: '09:00', closes: '10:00', stations, visits }) as Schema['Schedule'];
+const day = (visits: Visit[], stations = [station('a'), station('b')], closures: Schema['ScheduleClosure'][] = []) =>
+  ({ date: '2027-03-04', previous: '', next: '', today: true, opens: '09:00', closes: '10:00', stations, sessions: [], closures, visits }) as Schema['Schedule'];
 
 describe('the board of a day', () => {
   test('has a column for each quarter of an hour and fills each row', () => {
@@ -37,6 +37,12 @@ describe('the board of a day', () => {
     expect(b.rows.map((r) => r.key)).toEqual(['a', 'b', '']);
     expect(b.rows[0]?.lanes[0]?.some((c) => c.visit)).toBe(false);
     expect(b.rows[2]?.lanes[0]?.[0]?.visit?.id).toBe('1');
+  });
+  test('hatches what is closed, but never a visit that still stands there', () => {
+    const shut = { id: 1, scope: 'station' as const, stations: ['a'], starts: '09:10', ends: '09:45', reason: 'device_maintenance' };
+    const b = board(day([visit('1', '09:30', 15, 'a')], undefined, [shut]));
+    expect(b.rows[0]?.lanes[0]?.map((c) => c.closed ?? c.visit?.id ?? '')).toEqual(['device_maintenance', 'device_maintenance', '1', '']);
+    expect(b.rows[1]?.lanes[0]?.some((c) => c.closed)).toBe(false);
   });
   test('does not show a retired station', () => {
     expect(board(day([], [station('a'), station('old', 'retired')])).rows.map((r) => r.key)).toEqual(['a']);

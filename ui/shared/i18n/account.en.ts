@@ -1,0 +1,40 @@
+// The words of an account of staff that is turned on: password and authenticator.
+
+export default {
+  secret: {
+    username: 'User name',
+    password: 'Password',
+    hint: 'At least 12 characters. Three or four words are easy to remember.',
+    short: 'Make this password longer. It needs 12 characters.',
+    easy: 'This password is easy to guess. Choose another one.',
+    again: 'Password again',
+    differs: 'The 2 passwords are not the same. Type it again.',
+    show: 'Show password',
+    hide: 'Hide password',
+  },
+  activate: {
+    title: 'Turn on your account',
+    lead: 'An administrator gave you a user name and a code. The code works once.',
+    code: 'One-time code',
+    codeHint: '12 letters and numbers in 4 groups.',
+    wrong: 'This user name and code do not go together, or the code is too old. Ask for a new one.',
+    locked: 'There were too many tries. Wait, or ask for a new code.',
+    go: 'Turn it on',
+    going: 'Turning it on',
+    link: 'I have a one-time code',
+    back: 'Back to sign-in',
+  },
+  key: {
+    title: 'Add your authenticator',
+    lead: 'We show this key once. Add it to the authenticator app on your phone before you go on.',
+    step1: 'Open your authenticator app.',
+    step2: 'Choose to add an account by key.',
+    step3: 'Type this key, or open the link on the phone.',
+    key: 'Your key',
+    copy: 'Copy the key',
+    copied: 'The key is copied.',
+    link: 'Open in the app',
+    kept: 'I have added the key to my app',
+    needKept: 'Tick this when the key is in your app. You cannot see it again.',
+  },
+};

@@ -1,0 +1,45 @@
+// What set-up works out before it asks the door: the starts of a session, its
+// place in the week, and the names of a row of stations.
+import { describe, expect, test } from 'vitest';
+import { blocks, daySpans, endOf, starts, type Template } from '../../shared/hours/week.ts';
+import { numbered } from '../../setup/parts/numbered.ts';
+
+describe('the starts that families would see', () => {
+  test('end with the session, the pause after a visit counted', () => {
+    expect(starts('09:00', '11:00', 35, 30, 5)).toEqual(['09:00', '09:35', '10:10']);
+    expect(starts('09:00', '10:00', 15, 30, 5)).toEqual(['09:00', '09:15']);
+    expect(starts('09:00', '09:30', 30, 30, 5)).toEqual([]);
+  });
+  test('reach midnight, which a time field shows as its beginning', () => {
+    expect(endOf('00:00')).toBe('24:00');
+    expect(starts('23:00', '00:00', 30, 30, 0)).toEqual(['23:00', '23:30']);
+  });
+  test('are none where the end comes first', () => expect(starts('11:00', '09:00', 30, 30, 0)).toEqual([]));
+});
+
+const names = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
+test.each([
+  [[1, 2, 3, 4, 5], 'Mon–Fri'],
+  [[0, 6], 'Sat, Sun'],
+  [[5, 3, 1], 'Mon, Wed, Fri'],
+  [[0, 1, 2, 3, 4, 5, 6], 'Mon–Sun'],
+  [[], ''],
+])('days %j read %s', (days, words) => expect(daySpans(days, names)).toBe(words));
+
+test('sessions that overlap stand beside each other in the week, ended ones nowhere', () => {
+  const t = (id: string, from: string, to: string, state = 'running') => ({ id, name: id, weekdays: [1], starts: from, ends: to, state }) as unknown as Template;
+  const w = blocks([t('a', '09:30', '11:00'), t('b', '10:00', '12:00'), t('c', '11:00', '12:00'), t('old', '06:00', '07:00', 'ended')]);
+  expect([w.from, w.to]).toEqual([540, 720]);
+  expect(w.blocks.map((b) => [b.id, b.day, b.lane, b.lanes])).toEqual([['a', 0, 0, 2], ['b', 0, 1, 2], ['c', 0, 0, 2]]);
+  expect(w.blocks[0]?.top).toBeCloseTo(30 / 180);
+});
+
+test.each([
+  ['Kiosk A', 3, [], ['Kiosk A1', 'Kiosk A2', 'Kiosk A3']],
+  ['Kiosk A', 2, ['Kiosk A1'], ['Kiosk A2', 'Kiosk A3']],
+  ['Kiosk A4', 1, [], ['Kiosk A4']],
+  ['Kiosk A4', 1, ['Kiosk A4'], ['Kiosk A4 1']],
+  ['Tablet', 2, [], ['Tablet 1', 'Tablet 2']],
+  ['', 2, [], []],
+  ['Kiosk', 21, [], []],
+])('%s x %i beside %j', (base, many, taken, want) => expect(numbered(base, many, taken)).toEqual(want));
