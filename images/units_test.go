@@ -263,10 +263,12 @@ var differs = map[string][]string{
 	"sallyport-update.service": {"PrivateUsers", "PrivateDevices", "CapabilityBoundingSet=CAP_SYS_ADMIN CAP_DAC_OVERRIDE"},
 	"sallyport-fetch.service":  {"UMask=0022"},
 	// The disk's header and the TPM are devices; what bookingd leaves for the console is in its own folder.
-	"sallyport-provision.service": {"PrivateUsers", "PrivateDevices", "ProcSubset", "CapabilityBoundingSet=CAP_DAC_READ_SEARCH"},
-	"sallyport-console@.service":  {"PrivateUsers", "PrivateDevices", "ProcSubset", "CapabilityBoundingSet=CAP_DAC_READ_SEARCH"},
+	"sallyport-provision.service": {"PrivateUsers", "PrivateDevices", "ProcSubset", "CapabilityBoundingSet=CAP_DAC_OVERRIDE"},
+	"sallyport-console@.service":  {"PrivateUsers", "PrivateDevices", "ProcSubset", "CapabilityBoundingSet=CAP_DAC_OVERRIDE"},
 	// The kernel tells whether its clock was set by the call that would set it.
 	"sallyport-late.service": {"PrivateUsers", "ProtectClock"},
+	// Secrets are those of root.
+	"sallyport-renew.service": {"PrivateUsers"},
 	// Rules are read by the call that would change them.
 	"sallyport-health.service": {"PrivateUsers", "CapabilityBoundingSet=CAP_NET_ADMIN"},
 }

@@ -2,12 +2,14 @@ package entry
 
 import (
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +20,9 @@ import (
 // lookEvery is how often a file may be looked at for another certificate.
 const lookEvery = 10 * time.Second
 
-// Certificate is a chain with its key in one PEM file, which may be replaced while it is in use.
+// Certificate is a PEM file of one or more chains, each with its key after it, which may be replaced while it is in use. A
+// client gets the first chain that is for the name it asks for; a facility may bring a certificate for the internet's
+// names of a door and have its own authority vouch for the others.
 type Certificate struct {
 	path  string
 	clock clock.Clock
@@ -27,7 +31,7 @@ type Certificate struct {
 	mu     sync.Mutex // guards the rest
 	looked time.Duration
 	stamp  stamp
-	pair   *tls.Certificate
+	pairs  []tls.Certificate // never empty
 }
 
 // stamp tells one content of a file from another without reading it.
@@ -57,20 +61,40 @@ func (c *Certificate) load() error {
 	if err != nil {
 		return fmt.Errorf("read a certificate: %w", err)
 	}
-	pem, err := os.ReadFile(c.path)
+	text, err := os.ReadFile(c.path)
 	if err != nil {
 		return fmt.Errorf("read a certificate: %w", err)
 	}
-	pair, err := tls.X509KeyPair(pem, pem)
+	pairs, err := split(text)
 	if err != nil {
 		return bad("does not hold a certificate with its key in PEM").Because(err)
 	}
-	c.pair, c.stamp = &pair, stamp{info.ModTime(), info.Size()}
+	c.pairs, c.stamp = pairs, stamp{info.ModTime(), info.Size()}
 	return nil
 }
 
-// get returns the certificate of the moment. A new file that cannot be read changes nothing: the old one serves on.
-func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+// split reads chain after chain, each of which ends with its key.
+func split(text []byte) (pairs []tls.Certificate, err error) {
+	var chain []byte
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		chain = append(chain, pem.EncodeToMemory(block)...)
+		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			continue
+		}
+		pair, err := tls.X509KeyPair(chain, chain)
+		if err != nil {
+			return nil, err
+		}
+		pairs, chain = append(pairs, pair), nil
+	}
+	if len(pairs) == 0 || chain != nil {
+		return nil, errors.New("the last chain has no key")
+	}
+	return pairs, nil
+}
+
+// get returns the certificate of the moment for a client. A new file that cannot be read changes nothing: the old one serves on.
+func (c *Certificate) get(client *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := c.clock.Boot(); now-c.looked >= lookEvery {
@@ -81,7 +105,12 @@ func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			}
 		}
 	}
-	return c.pair, nil
+	for i := range c.pairs {
+		if len(c.pairs) > 1 && client.SupportsCertificate(&c.pairs[i]) == nil {
+			return &c.pairs[i], nil
+		}
+	}
+	return &c.pairs[0], nil
 }
 
 // config is TLS 1.3, or 1.2 with ciphers that authenticate, and HTTP/1.1 or a protocol without a name.

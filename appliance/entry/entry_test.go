@@ -258,6 +258,45 @@ func TestTLSBehindTheSplit(t *testing.T) {
 	}
 }
 
+// A facility brings the certificate of the internet's name; its own authority vouches for the others of the same door.
+func TestEachNameHasItsCertificate(t *testing.T) {
+	brought, own, dir := entrytest.New(t), entrytest.New(t), t.TempDir()
+	brought.Write(filepath.Join(dir, "brought"), "media.example")
+	own.Write(filepath.Join(dir, "own"), "media.kiosk.internal")
+	var both []byte
+	for _, name := range []string{"brought", "own"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, text...)
+	}
+	path := filepath.Join(dir, "tls-media")
+	if err := os.WriteFile(path, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ln, socket := behind(t, certificate(t, path, clock.Real{}))
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	}()
+	for name, by := range map[string]*entrytest.Authority{"media.example": brought, "media.kiosk.internal": own} {
+		c := tls.Client(dial(t, socket, header(t)), &tls.Config{RootCAs: by.Pool(), ServerName: name, MinVersion: tls.VersionTLS12})
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if err := c.Handshake(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestCertificateIsReplaced(t *testing.T) {
 	a, path := entrytest.New(t), filepath.Join(t.TempDir(), "tls-media")
 	a.Write(path, "old.example")

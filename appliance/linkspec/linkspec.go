@@ -32,8 +32,11 @@ const (
 	RouteAllMetrics  = "/metrics"      // GET Prometheus text of all daemons
 )
 
-// MetricRecorderWrites is the gauge of gatewayd that the health of the box is told from: 1 or 0.
-const MetricRecorderWrites = "sallyport_gateway_recorder_writes"
+// Gauges of gatewayd that others on the box decide by.
+const (
+	MetricRecorderWrites = "sallyport_gateway_recorder_writes" // 1 or 0
+	MetricSeats          = "sallyport_gateway_seats"           // connected ones
+)
 
 // Instant is a moment that survives a set clock: boot-time nanoseconds while BootID is the reader's own boot, Wall
 // otherwise.

@@ -199,7 +199,7 @@ func (l *link) deliver(ctx context.Context) {
 func (l *link) metrics(h *sfu.Hall) []byte {
 	reg := meter.NewRegistry()
 	calls := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sallyport_gateway_calls", Help: "Calls by phase and class."}, []string{"phase", "class"})
-	seats := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sallyport_gateway_seats", Help: "Connected seats."})
+	seats := prometheus.NewGauge(prometheus.GaugeOpts{Name: linkspec.MetricSeats, Help: "Connected seats."})
 	spooled := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sallyport_gateway_events_spooled", Help: "Facts that bookingd does not have yet."})
 	age := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sallyport_gateway_event_age_seconds", Help: "Age of the oldest of them."})
 	writes := prometheus.NewGauge(prometheus.GaugeOpts{Name: linkspec.MetricRecorderWrites, Help: "1 when a recording could be written and flushed just now."})

@@ -13,7 +13,8 @@ import (
 
 // provisionCmd makes the machine a box; units run it at each start.
 type provisionCmd struct {
-	Late bool `help:"The phases that need the daemons."`
+	Late  bool `help:"The phases that need the daemons." xor:"which"`
+	Renew bool `help:"Only the certificates; daemons that show older ones start anew." xor:"which"`
 }
 
 // Run goes through the phases and prints how each stands. It fails only when the daemons could not start: whatever else is
@@ -21,6 +22,9 @@ type provisionCmd struct {
 func (c provisionCmd) Run(t *tool) error {
 	m := phases.Here(logger())
 	m.Link = t.link
+	if c.Renew {
+		return phases.Renew(t.ctx, m)
+	}
 	list := phases.List()
 	if c.Late {
 		list = phases.Late()

@@ -82,10 +82,13 @@ func (m *Machine) secret(name string) string    { return filepath.Join(m.State, 
 func (m *Machine) site(name string) string      { return filepath.Join(m.State, "site", name) }
 func (m *Machine) provision(name string) string { return filepath.Join(m.State, "provision", name) }
 
-// folders makes the folders that only root sees.
+// folders makes the folders of the phases. The site's is for everybody to read: there is no secret in it.
 func (m *Machine) folders() error {
-	for _, name := range []string{"secrets", "site", "provision"} {
-		if err := m.Disk.Folder(filepath.Join(m.State, name), 0o700); err != nil {
+	for _, f := range []struct {
+		name string
+		mode os.FileMode
+	}{{"secrets", 0o700}, {"provision", 0o700}, {"site", 0o755}} {
+		if err := m.Disk.Folder(filepath.Join(m.State, f.name), f.mode); err != nil {
 			return err
 		}
 	}
