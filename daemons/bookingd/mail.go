@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,7 +19,8 @@ import (
 // mailPassword is the credential of the account at the mail relay.
 const mailPassword = "mail-password"
 
-// post is the way to the facility's mail relay; nil when there is none, and mails wait.
+// post is the way to the facility's mail relay; nil when there is none, or no password where it wants one, and mails wait:
+// visits do not.
 func (h *house) post(env *unit.Env) (*notices.Post, error) {
 	s := h.cfg.SMTP
 	if s.Host == "" {
@@ -27,11 +29,14 @@ func (h *house) post(env *unit.Env) (*notices.Post, error) {
 	}
 	p := &notices.Post{Host: s.Host, Port: s.Port, TLS: s.TLS, From: s.From, Name: s.Name, Username: s.Login}
 	if s.Login != "" {
-		raw, err := os.ReadFile(filepath.Join(env.Credentials, mailPassword))
-		if err != nil {
+		raw, err := os.ReadFile(filepath.Join(h.credentials(env), mailPassword))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, unit.BadSetting("smtp.login", "needs the credential %s", mailPassword).Because(err)
 		}
-		p.Password = strings.TrimSpace(string(raw))
+		if p.Password = strings.TrimSpace(string(raw)); p.Password == "" {
+			env.Log.Error("the mail relay wants a password and there is none; mails wait", "op", "bookingd", "credential", mailPassword)
+			return nil, nil
+		}
 	}
 	if s.Egress != "" {
 		p.Dial = wayOut(linkclient.Dial(s.Egress))

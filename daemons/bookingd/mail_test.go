@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"sallyport/appliance/linkclient"
 	"sallyport/appliance/linkspec"
+	"sallyport/appliance/unit"
 )
 
 // TestWayOutDialsWhatWasOpened has the root daemon open two addresses, of which the second answers, for a name that nobody
@@ -86,5 +89,23 @@ func TestMailSettings(t *testing.T) {
 				t.Errorf("validate says %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// A password that is not there yet costs the mails, not the visits: systemd gives an empty line in its place.
+func TestMailsWaitForTheirPassword(t *testing.T) {
+	dir := t.TempDir()
+	h := &house{cfg: config{Credentials: dir, SMTP: smtpConfig{Host: "mail.example", Port: 587, TLS: "required", From: "a@mail.example", Login: "visits"}}}
+	env := unit.NewEnv("bookingd", nil, slog.New(slog.DiscardHandler))
+	for _, content := range []string{"", "\n", "secret\n"} {
+		if content != "" {
+			if err := os.WriteFile(filepath.Join(dir, mailPassword), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, err := h.post(env)
+		if err != nil || (p != nil) != (content == "secret\n") || p != nil && p.Password != "secret" {
+			t.Errorf("with %q: %+v, %v", content, p, err)
+		}
 	}
 }
