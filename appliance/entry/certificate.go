@@ -2,14 +2,12 @@ package entry
 
 import (
 	"crypto/tls"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +18,7 @@ import (
 // lookEvery is how often a file may be looked at for another certificate.
 const lookEvery = 10 * time.Second
 
-// Certificate is a PEM file of one or more chains, each with its key after it, which may be replaced while it is in use. A
+// Certificate is a PEM file of one or more chains, each with its key, which may be replaced while it is in use. A
 // client gets the first chain that is for the name it asks for; a facility may bring a certificate for the internet's
 // names of a door and have its own authority vouch for the others.
 type Certificate struct {
@@ -65,32 +63,12 @@ func (c *Certificate) load() error {
 	if err != nil {
 		return fmt.Errorf("read a certificate: %w", err)
 	}
-	pairs, err := split(text)
+	found, err := pairs(text)
 	if err != nil {
 		return bad("does not hold a certificate with its key in PEM").Because(err)
 	}
-	c.pairs, c.stamp = pairs, stamp{info.ModTime(), info.Size()}
+	c.pairs, c.stamp = found, stamp{info.ModTime(), info.Size()}
 	return nil
-}
-
-// split reads chain after chain, each of which ends with its key.
-func split(text []byte) (pairs []tls.Certificate, err error) {
-	var chain []byte
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		chain = append(chain, pem.EncodeToMemory(block)...)
-		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			continue
-		}
-		pair, err := tls.X509KeyPair(chain, chain)
-		if err != nil {
-			return nil, err
-		}
-		pairs, chain = append(pairs, pair), nil
-	}
-	if len(pairs) == 0 || chain != nil {
-		return nil, errors.New("the last chain has no key")
-	}
-	return pairs, nil
 }
 
 // get returns the certificate of the moment for a client. A new file that cannot be read changes nothing: the old one serves on.
