@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help run build ui gen check test test-go plain race test-ui fleet e2e fuzz bench lint image image-check install clean
+.PHONY: help run build ui gen check test test-go plain race test-ui fleet e2e fuzz bench lint image image-check image-test-update install clean
 
 export GOTOOLCHAIN := local
 BIN    := build/bin
@@ -88,6 +88,13 @@ image-check: ## units, users, partitions, rules and site files as the box will r
 	@.ci/install
 	@echo "image-check: systemd, nft and the daemons find nothing to say about what goes into the image"
 	$(if $(filter 0,$(shell id -u)),IMAGE_TESTS=required) go test -count=1 ./images/... ./provisioning/...
+
+image-test-update: ## three versions in one box: a good one is kept with its data, a bad one is given up by itself and refused; SHORT=1
+	@IMAGE_KERNEL=cloud IMAGE_VERSION=1.0.0 images/build
+	IMAGE_KERNEL=cloud IMAGE_VERSION=1.1.0 images/build
+	IMAGE_KERNEL=cloud IMAGE_VERSION=1.2.0 IMAGE_TREE=images/testdata/broken images/build
+	go test -tags image -count=1 -run TestTheRealSysupdate ./provisioning/update
+	IMAGE_TESTS=required go test -tags image -count=1 -timeout 4h -v $(if $(SHORT),-short) -run '^TestUpdate$$' ./images
 
 clean: ## removes what these targets built
 	rm -rf build ui/node_modules

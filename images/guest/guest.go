@@ -60,6 +60,7 @@ type Box struct {
 	Dir         string
 	Memory      int // MiB
 	Cards       []Card
+	Stick       string            // file of a disk that is plugged in, read-only; "" for none
 	Credentials map[string][]byte // SMBIOS strings of systemd: what a rack's controller hands to its servers
 
 	forwards map[string]string
@@ -222,6 +223,9 @@ func (b *Box) arguments() ([]string, error) {
 		"-device", "virtio-rng-pci",
 		"-chardev", "socket,id=serial,server=on,wait=on,path=" + b.file("serial.sock") + ",logfile=" + b.Log() + ",logappend=on", "-serial", "chardev:serial",
 		"-qmp", "unix:" + b.file("qmp.sock") + ",server=on,wait=off",
+	}
+	if b.Stick != "" {
+		args = append(args, "-drive", "if=none,id=stick,format=raw,readonly=on,file="+b.Stick, "-device", "virtio-blk-pci,drive=stick")
 	}
 	for name, value := range b.Credentials {
 		at := b.file("credential." + name)

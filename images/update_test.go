@@ -1,0 +1,185 @@
+//go:build image
+
+package images_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/images/guest"
+)
+
+// Versions of the update test, as `make image-test-update` builds them: one that is in the field, a good one and one whose
+// bookingd does not start.
+const (
+	fielded = "1.0.0"
+	better  = "1.1.0"
+	broken  = "1.2.0"
+)
+
+// What the box says about its versions.
+var (
+	copied    = regexp.MustCompile(`version (\S+) was copied from the stick`)
+	installed = regexp.MustCompile(`version (\S+) is installed and starts with the next start`)
+	onTrial   = regexp.MustCompile(`Version (\S+) is on trial; (\S+) is kept beside it`)
+	kept      = regexp.MustCompile(`Version (\S+) is kept\.`)
+	failed    = regexp.MustCompile(`Version (\S+) failed: ([^\n]*)\.`)
+	back      = regexp.MustCompile(`Back on version (\S+): (\S+) is refused \(([^\n]*)\)`)
+	notAgain  = regexp.MustCompile(`Version (\S+) was refused on [^\n]*To try it once more`)
+)
+
+// built is a file of `make image`; without it the test is left out, by name.
+func built(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("../build/image/out", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		lacking(t, name+" is not built (make image-test-update)")
+	}
+	return path
+}
+
+// stick makes the image of a stick with these files.
+func stick(t *testing.T, dir string, files ...string) string {
+	t.Helper()
+	needs(t, "mkfs.vfat", "dosfstools")
+	needs(t, "mcopy", "mtools")
+	path := filepath.Join(dir, "stick")
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+	var size int64 = 32 << 20
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += info.Size()
+	}
+	write(t, path, "")
+	if err := os.Truncate(path, size&^511); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := said(t, "mkfs.vfat", "-n", "SALLYPORT", path); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if out, err := said(t, "mcopy", append(append([]string{"-i", path}, files...), "::")...); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+// windowNow is a window of the site file that holds for the hours of this test.
+func windowNow(t *testing.T, zone string) string {
+	t.Helper()
+	at, err := time.LoadLocation(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := time.Now().In(at).Add(-time.Hour)
+	return fmt.Sprintf("%s-%s", from.Format("Mon 15:04"), from.Add(12*time.Hour).Format("15:04"))
+}
+
+// expect waits for a line about a version.
+func expect(t *testing.T, r *guest.Run, pattern *regexp.Regexp, version string) []string {
+	t.Helper()
+	m := says(t, r, bootWithin, pattern)
+	if m[1] != version {
+		t.Fatalf("%q is about version %s, want %s", m[0], m[1], version)
+	}
+	return m
+}
+
+// TestUpdate is the life of a box over three versions: the second comes on a stick, is tried, found good and kept with the
+// data of the first; the third does not work, is given up by itself after two tries, and is refused from then on. With
+// -short nobody books a visit on it, and the stick is there from the first start.
+func TestUpdate(t *testing.T) {
+	first, second, third := built(t, "sallyport_"+fielded+".raw"), built(t, "sallyport-"+better+".upd"), built(t, "sallyport-"+broken+".upd")
+	mails, relay := mailServer(t)
+	dir := workshop(t)
+	box, err := guest.New(t.Context(), dir, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := string(seedFor(t, relay))
+	const zone = "America/Chicago"
+	if !strings.Contains(seed, zone) {
+		t.Fatalf("the site file of the tests is not in %s", zone)
+	}
+	seed = strings.Replace(seed, "[port.lan1]", fmt.Sprintf("[updates]\ninstall = \"window\"\nwindow = %q\n\n[port.lan1]", windowNow(t, zone)), 1)
+	box.Cards, box.Credentials = cards(), map[string][]byte{"site": []byte(seed)}
+
+	s := &site{mails: mails}
+	run := func(name string, fn func(t *testing.T)) {
+		if !t.Failed() {
+			t.Run(name, fn)
+		}
+	}
+	var r *guest.Run
+	run("the first version", func(*testing.T) { // what it starts outlives it
+		if testing.Short() {
+			box.Stick = stick(t, dir, second)
+		}
+		r = start(t, box)
+		if version, slot := healthy(t, r); version != fielded || slot != "a" {
+			t.Fatalf("%s runs in slot %s", version, slot)
+		}
+		if testing.Short() {
+			return
+		}
+		code := claim.FindStringSubmatch(r.Text())
+		if code == nil {
+			code = says(t, r, 2*time.Minute, claim)
+		}
+		s.claim = code[1]
+		s.doors = doorsOf(t, authorityOf(t, r, box.At("mgmt0", "tcp/443")), func(name string) dialer {
+			return at(func() string { return box.At(zoneOf(name), "tcp/443") })
+		})
+		s.firstVisit(t)
+		off(t, r)
+		box.Stick = stick(t, dir, second)
+		r = start(t, box)
+	})
+	run("a good version comes by stick and is kept", func(t *testing.T) {
+		expect(t, r, copied, better)
+		expect(t, r, installed, better)
+		if m := expect(t, r, onTrial, better); m[2] != fielded {
+			t.Errorf("%s is kept beside it", m[2])
+		}
+		if version, slot := healthy(t, r); version != better || slot != "b" {
+			t.Fatalf("%s runs in slot %s", version, slot)
+		}
+		expect(t, r, kept, better)
+		if !testing.Short() {
+			s.still(t)
+		}
+		off(t, r)
+	})
+	run("a bad version is given up and refused", func(t *testing.T) {
+		box.Stick = stick(t, dir, third)
+		r := start(t, box)
+		expect(t, r, installed, broken)
+		for range 2 {
+			expect(t, r, onTrial, broken)
+			expect(t, r, failed, broken)
+		}
+		if version, slot := healthy(t, r); version != better || slot != "b" {
+			t.Fatalf("%s runs in slot %s", version, slot)
+		}
+		if !strings.Contains(r.Text(), "is refused from now on") && !back.MatchString(r.Text()) {
+			t.Error("nothing says that the version is refused")
+		}
+		if !testing.Short() {
+			s.still(t)
+		}
+		expect(t, r, notAgain, broken)
+		off(t, r)
+	})
+}
