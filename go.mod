@@ -2,6 +2,9 @@ module sallyport
 
 go 1.26.0
 
+// The image is built here, with a tree of tools that have Go files of their own.
+ignore ./build
+
 require (
 	filippo.io/age v1.3.2
 	github.com/BurntSushi/toml v1.6.0
