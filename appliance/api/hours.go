@@ -136,7 +136,7 @@ func (r *Rooms) template(tx *store.Tx, t schedule.Template, now string) (Session
 	out := SessionTemplate{
 		ID: string(t.ID), State: "running", Visits: n,
 		NewTemplate: NewTemplate{
-			Name: t.Name, Class: t.Class, Weekdays: []int{}, Starts: wall(t.Starts), Ends: wall(t.Ends), Pitch: t.Pitch, Lengths: t.Lengths,
+			Name: t.Name, Class: t.Class, Weekdays: []int{}, Starts: Wall(t.Starts), Ends: Wall(t.Ends), Pitch: t.Pitch, Lengths: t.Lengths,
 			Capacity: t.Capacity, EveryWeeks: t.EveryWeeks, From: t.From, Units: []string{}, Private: t.Private,
 		},
 	}

@@ -49,15 +49,15 @@ func (r *Rooms) openingSpans(tx *store.Tx) ([]OpeningSpan, error) {
 	opening, err := r.Facility.Opening(tx)
 	out := []OpeningSpan{}
 	for _, h := range opening {
-		out = append(out, OpeningSpan{Weekday: int(h.Weekday), Opens: wall(h.Opens), Closes: wall(h.Closes)})
+		out = append(out, OpeningSpan{Weekday: int(h.Weekday), Opens: Wall(h.Opens), Closes: Wall(h.Closes)})
 	}
 	return out, err
 }
 
-// wall writes minutes after midnight as a clock shows them; 24:00 is the end of the day.
-func wall(m int) string { return fmt.Sprintf("%02d:%02d", m/60, m%60) }
+// Wall writes minutes after midnight as a clock shows them; 24:00 is the end of the day.
+func Wall(m int) string { return fmt.Sprintf("%02d:%02d", m/60, m%60) }
 
-// minutes reads what wall wrote; the contract has seen to its shape.
+// minutes reads what Wall wrote; the contract has seen to its shape.
 func minutes(clock string) int {
 	h, m, _ := strings.Cut(clock, ":")
 	return 60*two(h) + two(m)

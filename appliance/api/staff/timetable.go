@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"sallyport/appliance/api"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/schedule"
 	"sallyport/appliance/store"
@@ -29,10 +30,11 @@ func (d *Door) timetable(tx *store.Tx, out *GetSchedule200JSONResponse, loc *tim
 			}
 			i = len(out.Sessions)
 			of[s.Template] = i
-			out.Sessions = append(out.Sessions, ScheduleSession{Template: string(t.ID), Name: t.Name, Starts: s.Starts.In(loc).Format("15:04"), Capacity: s.Capacity + s.Extra})
+			out.Sessions = append(out.Sessions, ScheduleSession{
+				Template: string(t.ID), Name: t.Name, Starts: api.Wall(t.Starts), Ends: api.Wall(t.Ends), Capacity: s.Capacity + s.Extra,
+			})
 		}
-		one := &out.Sessions[i]
-		one.Ends, one.Busiest = clockIn(s.Ends, out.Date, loc), max(one.Busiest, s.Taken)
+		out.Sessions[i].Busiest = max(out.Sessions[i].Busiest, s.Taken)
 	}
 	slices.SortStableFunc(out.Sessions, func(a, b ScheduleSession) int { return cmp.Compare(a.Starts, b.Starts) })
 	out.Sessions = out.Sessions[:min(len(out.Sessions), boardMostSpans)]

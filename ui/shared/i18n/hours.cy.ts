@@ -4,7 +4,7 @@ import type en from './hours.en.ts';
 export default {
   page: {
     title: 'Oriau ymweld',
-    lead: 'Gall teuluoedd drefnu’r amseroedd a osodwch yma, 60 diwrnod ymlaen. Amser y cyfleuster yw pob amser.',
+    lead: 'Gall teuluoedd drefnu’r amseroedd a osodwch yma, mor bell ymlaen ag y mae’r rheolau’n caniatáu. Amser y cyfleuster yw pob amser.',
     add: 'Ychwanegu oriau ymweld',
     close: 'Cau dyddiadau',
     empty: 'Nid oes oriau ymweld eto. Tan hynny ni all neb drefnu.',

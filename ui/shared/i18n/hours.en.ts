@@ -4,7 +4,7 @@ import { plural } from './index.svelte.ts';
 export default {
   page: {
     title: 'Visiting hours',
-    lead: 'Families can book the times that you set here, 60 days ahead. All times are those of the facility.',
+    lead: 'Families can book the times that you set here, as far ahead as the rules allow. All times are those of the facility.',
     add: 'Add visiting hours',
     close: 'Close dates',
     empty: 'There are no visiting hours yet. Until there are, nobody can book.',

@@ -4,7 +4,7 @@ import type en from './hours.en.ts';
 export default {
   page: {
     title: 'Horario de visitas',
-    lead: 'Las familias pueden reservar las horas que usted ponga aquí, con 60 días de anticipación. Todas son horas del centro.',
+    lead: 'Las familias pueden reservar las horas que usted ponga aquí, con la anticipación que permitan las reglas. Todas son horas del centro.',
     add: 'Agregar horario',
     close: 'Cerrar fechas',
     empty: 'Aún no hay horario de visitas. Hasta entonces nadie puede reservar.',

@@ -86,6 +86,8 @@ export default {
     'roster.columns': 'Nid oes gan y ffeil hon y colofnau sydd eu hangen. Cymharwch hi â’r ffeil enghreifftiol.',
     'roster.notCSV': 'Nid ffeil rhestr yw hon. Dewiswch ffeil CSV, fel yr enghraifft.',
     'file.tooBig': 'Mae’r ffeil hon yn rhy fawr.',
+    'pin.notInCustody': 'Dim ond rhywun yn y ddalfa sy’n cael PIN.',
+    'template.ended': 'Mae’r oriau ymweld hyn wedi dod i ben yn barod.',
     'visit.state': 'Mae’r ymweliad hwn wedi newid yn y cyfamser. Edrychwch arno eto.',
     'slot.taken': 'Cymerwyd yr amser hwn yn y cyfamser.',
     'slot.none': 'Nid oes lle rhydd ar yr amser hwn.',

@@ -86,6 +86,8 @@ export default {
     'roster.columns': 'This file lacks columns that we need. Compare it with the sample file.',
     'roster.notCSV': 'This is not a roster file. Choose a CSV file, like the sample.',
     'file.tooBig': 'This file is too big.',
+    'pin.notInCustody': 'Only somebody in custody gets a PIN.',
+    'template.ended': 'These visiting hours have ended already.',
     'visit.state': 'This visit has changed in the meantime. Look at it again.',
     'slot.taken': 'This time was taken in the meantime.',
     'slot.none': 'There is no free place at this time.',

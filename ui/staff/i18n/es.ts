@@ -86,6 +86,8 @@ export default {
     'roster.columns': 'A este archivo le faltan columnas necesarias. Compárelo con el archivo de ejemplo.',
     'roster.notCSV': 'Este no es un archivo de registro. Elija un archivo CSV como el de ejemplo.',
     'file.tooBig': 'Este archivo es demasiado grande.',
+    'pin.notInCustody': 'Solo alguien bajo custodia recibe un PIN.',
+    'template.ended': 'Este horario de visitas ya terminó.',
     'visit.state': 'Esta visita ha cambiado entretanto. Véala de nuevo.',
     'slot.taken': 'Esta hora se ocupó entretanto.',
     'slot.none': 'No hay plaza libre a esta hora.',

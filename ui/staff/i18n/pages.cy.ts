@@ -178,7 +178,7 @@ export default {
     session: (p) => `${p.name} ${p.from}–${p.to}`,
     busiest: (p) => `${p.n} o ${p.of} lle wedi’u cymryd ar y mwyaf`,
     closed: 'Ar gau',
-    closures: 'Ar gau heddiw',
+    closures: 'Ar gau ar y diwrnod hwn',
     allPlaces: 'Y cyfleuster cyfan',
     noSessions: 'Dim oriau ymweld ar y diwrnod hwn.',
     board: 'Gorsafoedd ac amserau’r dydd',

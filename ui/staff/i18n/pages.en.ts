@@ -178,7 +178,7 @@ export default {
     session: (p: { name: string; from: string; to: string }) => `${p.name} ${p.from}–${p.to}`,
     busiest: (p: { n: number; of: number }) => `${p.n} of ${p.of} places taken at most`,
     closed: 'Closed',
-    closures: 'Closed today',
+    closures: 'Closed on this day',
     allPlaces: 'The whole facility',
     noSessions: 'No visiting hours on this day.',
     board: 'Stations and times of the day',

@@ -178,7 +178,7 @@ export default {
     session: (p) => `${p.name} ${p.from}–${p.to}`,
     busiest: (p) => `${p.n} de ${p.of} lugares ocupados como mucho`,
     closed: 'Cerrado',
-    closures: 'Cerrado hoy',
+    closures: 'Cerrado este día',
     allPlaces: 'Todo el centro',
     noSessions: 'Este día no hay horario de visitas.',
     board: 'Puestos y horas del día',

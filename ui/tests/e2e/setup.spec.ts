@@ -201,7 +201,7 @@ test('an appliance that nobody owns becomes a facility that can be visited', asy
   await look(staff, 'staff-43-hours');
   await staff.getByRole('link', { name: 'Schedule' }).click();
   await staff.getByRole('button', { name: 'Next day' }).click();
-  await expect(staff.getByText('Closed today')).toBeVisible();
+  await expect(staff.getByText('Closed on this day')).toBeVisible();
   await look(staff, 'staff-44-schedule-closed');
 
   await page.getByRole('navigation', { name: 'Steps' }).getByRole('link', { name: 'Health' }).click();
