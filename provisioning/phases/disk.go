@@ -49,6 +49,9 @@ func diskDone(_ context.Context, m *Machine) (string, error) {
 func (m *Machine) reserve(size int64) int64 { return min(m.Reserve, size/16) &^ 4095 }
 
 func (m *Machine) room() (free, size int64, err error) {
+	if m.Room != nil {
+		return m.Room(m.State)
+	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(m.State, &st); err != nil {
 		return 0, 0, fmt.Errorf("measure the disk: %w", err)

@@ -40,7 +40,8 @@ type Machine struct {
 	Link  *linkclient.Client // to bookingd; only the late phases ask
 	Tool  Tool
 
-	Synchronised func() bool // whether a time source has set the clock; nil: nobody can tell
+	Room         func(path string) (free, size int64, err error) // on the disk of a folder; nil: the file system is asked
+	Synchronised func() bool                                     // whether a time source has set the clock; nil: nobody can tell
 
 	status *linkspec.Status // of bookingd, once asked
 	looked bool             // found is what was found

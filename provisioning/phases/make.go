@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -21,6 +22,8 @@ const (
 	// passphraseCredential is systemd's own: it opens the disk without a person, in machines that somebody else guards.
 	passphraseCredential = "cryptsetup.passphrase"
 	passphraseMin        = 12
+	// noDisk is what systemd-repart ends with when the system does not lie on a disk of its own, as on a stick.
+	noDisk = 77
 )
 
 const noTPM = `
@@ -35,6 +38,9 @@ power cut in the night, before any visit can take place. To go on like that, typ
 // MakeDisk makes the partitions that a device lacks: the second slot and the data, encrypted. The data is sealed in the TPM.
 // Without one it stops and says what to do, until somebody at the console, or the firmware, chooses a passphrase.
 func (m *Machine) MakeDisk(ctx context.Context, console io.ReadWriter) error {
+	if m.Contained {
+		return nil
+	}
 	there, err := m.partitions(varName)
 	if err != nil {
 		return err
@@ -51,7 +57,11 @@ func (m *Machine) MakeDisk(ctx context.Context, console io.ReadWriter) error {
 		}
 		args = append(args, keyed...)
 	}
-	if _, err := m.Tool(ctx, nil, "systemd-repart", args...); err != nil {
+	_, err = m.Tool(ctx, nil, "systemd-repart", args...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == noDisk {
+		return nil
+	}
+	if err != nil {
 		return fault.New("phases.MakeDisk", fault.Unavailable, "The partitions of the disk could not be made.").Because(err)
 	}
 	return nil

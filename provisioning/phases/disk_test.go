@@ -1,0 +1,125 @@
+package phases
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sallyport/appliance/fault"
+)
+
+func TestRecoveryKeyIsShownUntilWrittenDown(t *testing.T) {
+	b := newBoard(t)
+	b.disks()
+	m := b.boot()
+	ran(t, m, List())
+	first := m.RecoveryKey()
+	if first == "" || first != b.slots[0] {
+		t.Fatalf("the console shows %q", first)
+	}
+	m = b.boot()
+	if r := ran(t, m, List())[Recovery]; r.State != Waiting || m.RecoveryKey() == first || len(b.slots) != 1 {
+		t.Errorf("second boot: %+v, %d keys", r, len(b.slots))
+	}
+	key := m.RecoveryKey()
+	if err := m.Confirm(t.Context(), "cdefghij cdefghij"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("wrong groups: %v", err)
+	}
+	if err := m.Confirm(t.Context(), strings.ToUpper(key[:8]+" "+key[len(key)-8:])); err != nil {
+		t.Fatal(err)
+	}
+	if m.RecoveryKey() != "" {
+		t.Error("the key is shown on")
+	}
+	m = b.boot()
+	if r := ran(t, m, List())[Recovery]; r.State != Done || b.slots[0] != key {
+		t.Errorf("after it was written down: %+v", r)
+	}
+	if err := filepath.WalkDir(b.path("var"), func(path string, _ os.DirEntry, err error) error {
+		if text, rerr := os.ReadFile(path); rerr == nil && strings.Contains(string(text), key) {
+			t.Errorf("the key is in %s", path)
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+	// Somebody claims a box and says nothing about its key: it is not shown to those who come later.
+	if err := os.Remove(b.path("var/provision/" + confirmedFile)); err != nil {
+		t.Fatal(err)
+	}
+	b.write("var/"+ClaimedFile, "")
+	m = b.boot()
+	if r := ran(t, m, List())[Recovery]; r.State != Waiting || m.RecoveryKey() != "" || b.slots[0] != key {
+		t.Errorf("claimed, not confirmed: %+v", r)
+	}
+	if err := m.Confirm(t.Context(), strings.Replace(key, "-", "-x", 1)); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a wrong key: %v", err)
+	}
+	if err := m.Confirm(t.Context(), key); err != nil {
+		t.Error(err)
+	}
+	if r := ran(t, b.boot(), List())[Recovery]; r.State != Done {
+		t.Errorf("confirmed later: %+v", r)
+	}
+	b.sealed = false
+	if r := ran(t, b.boot(), List())[Recovery]; r.State != Done || !strings.Contains(r.Says, "passphrase") {
+		t.Errorf("without a TPM: %+v", r)
+	}
+}
+
+func TestFullDiskGivesItsReserve(t *testing.T) {
+	b := newBoard(t)
+	b.disks()
+	const size = 8 << 30
+	var free int64 = 4 << 30
+	boot := func() map[string]Result {
+		m := b.boot()
+		m.Reserve = 1 << 20
+		m.Room = func(string) (int64, int64, error) { return free, size, nil }
+		return ran(t, m, List())
+	}
+	reserve := b.path("var/" + ReserveFile)
+	if r := boot()[Disk]; r.State != Done {
+		t.Fatalf("with room: %+v", r)
+	}
+	if info, err := os.Stat(reserve); err != nil || info.Size() != 1<<20 {
+		t.Fatalf("reserve: %v, %v", info, err)
+	}
+	free = 10 << 20
+	all := boot()
+	if r := all[Disk]; r.State != Failed || !strings.Contains(r.Says, "its reserve has been given up") {
+		t.Errorf("full: %+v", r)
+	}
+	if all[Secrets].State != Done || all[Authority].State != Done {
+		t.Errorf("a full disk stops the others: %v", states(all))
+	}
+	if _, err := os.Stat(reserve); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the reserve is still there:", err)
+	}
+	if r := boot()[Disk]; r.State != Failed || !strings.Contains(r.Says, "The disk is full") {
+		t.Errorf("still full: %+v", r)
+	}
+	free = 4 << 30
+	if r := boot()[Disk]; r.State != Done {
+		t.Errorf("with room again: %+v", r)
+	}
+	if _, err := os.Stat(reserve); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDataOnAnotherDisk(t *testing.T) {
+	b := newBoard(t)
+	b.disks()
+	b.write("sys/devices/sdb/sdb1/uevent", "PARTNAME="+varName+"\n")
+	link(t, b.path("sys/devices/sdb/sdb1"), b.path("sys/class/block/sdb1"))
+	all := ran(t, b.boot(), List())
+	if r := all[Disk]; r.State != Failed || !strings.Contains(r.Says, "Two disks") {
+		t.Errorf("disk: %+v", r)
+	}
+	if all[Secrets].State != Blocked {
+		t.Error("secrets were made on a disk that may be somebody else's")
+	}
+}
