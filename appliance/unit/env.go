@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
 
 	"sallyport/appliance/fault"
 )
@@ -90,13 +92,36 @@ func (e *Env) Listener(name, fallback string) (net.Listener, error) {
 	return ln, nil
 }
 
+// SocketOption sets something on a socket before it is bound.
+type SocketOption func(fd int) error
+
+// Early binds a socket to an address that the machine does not have yet: nothing waits for a network, and an address may
+// come after the daemon, or go and come again.
+func Early(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1) }
+
+// Shared lets a socket that hears on all addresses share its port with those of single addresses, which the kernel prefers;
+// each of them must agree to that.
+func Shared(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) }
+
 // PacketConn is [Env.Listener] for UDP, on "host:port". A media socket is never handed over, because only sockets of one
 // user may share a port: its name is in no socket unit.
-func (e *Env) PacketConn(name, addr string) (net.PacketConn, error) {
+func (e *Env) PacketConn(name, addr string, options ...SocketOption) (net.PacketConn, error) {
 	if pc, err := e.GivenPacket(name); pc != nil || err != nil {
 		return pc, err
 	}
-	pc, err := net.ListenPacket("udp", addr)
+	network := "udp"
+	if at, err := netip.ParseAddrPort(addr); err == nil && at.Addr().Is4() {
+		network = "udp4" // else "0.0.0.0" would be a socket of both kinds
+	}
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		ruled := raw.Control(func(fd uintptr) {
+			for _, set := range options {
+				err = errors.Join(err, set(int(fd)))
+			}
+		})
+		return errors.Join(ruled, err)
+	}}
+	pc, err := lc.ListenPacket(context.Background(), network, addr)
 	if err != nil {
 		return nil, e.refuseAddress(name, addr, err)
 	}

@@ -113,3 +113,21 @@ func TestConfigureChecks(t *testing.T) {
 		})
 	}
 }
+
+// Nothing waits for a network: a socket may be bound before its address is there.
+func TestAddressThatComesLater(t *testing.T) {
+	const later = "192.0.2.10:0" // nobody has it (RFC 5737)
+	env, _, _ := testEnv(t)
+	if pc, err := env.PacketConn("media", later); fault.CodeOf(err) != "config.value" {
+		t.Errorf("PacketConn = %v, %v, want a refusal that names the key", pc, err)
+	}
+	pc, err := env.PacketConn("media", later, Early)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	taken := pc.LocalAddr().String()
+	if _, err := env.PacketConn("media", taken, Early); fault.CodeOf(err) != "unit.address_in_use" {
+		t.Errorf("the same port again: %v", err)
+	}
+}

@@ -1,21 +1,17 @@
 package main
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
-	"golang.org/x/sys/unix"
 
 	"sallyport/appliance/reel"
 	"sallyport/appliance/sfu"
@@ -136,10 +132,10 @@ type sight struct {
 }
 
 // zones opens the media sockets.
-func (c config) zones(ctx context.Context, env *unit.Env) (zones []sfu.Zone, visitors sight, err error) {
+func (c config) zones(env *unit.Env) (zones []sfu.Zone, visitors sight, err error) {
 	shared := slices.ContainsFunc(c.media(), func(m mediaConfig) bool { return m.Device != "" })
 	for _, m := range c.media() {
-		conn, err := m.open(ctx, env, shared)
+		conn, err := m.open(env, shared)
 		if err != nil {
 			for _, z := range zones {
 				_ = z.Conn.Close()
@@ -165,22 +161,13 @@ func (c config) zones(ctx context.Context, env *unit.Env) (zones []sfu.Zone, vis
 	return zones, visitors, nil
 }
 
-// open opens one media socket. One that hears on all addresses shares its port with those of single addresses, which the
-// kernel prefers; all of them must agree to that.
-func (m mediaConfig) open(ctx context.Context, env *unit.Env, shared bool) (net.PacketConn, error) {
-	if !shared {
-		return env.PacketConn("media", m.Listen)
+// open opens one media socket, also before the network has given the machine its address.
+func (m mediaConfig) open(env *unit.Env, shared bool) (net.PacketConn, error) {
+	options := []unit.SocketOption{unit.Early}
+	if shared {
+		options = append(options, unit.Shared)
 	}
-	agree := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		var failed error
-		err := raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) })
-		return errors.Join(err, failed)
-	}}
-	conn, err := agree.ListenPacket(ctx, "udp4", m.Listen)
-	if err != nil {
-		return nil, unit.BadSetting("media.listen", "cannot listen on %q", m.Listen).Because(err)
-	}
-	return conn, nil
+	return env.PacketConn("media", m.Listen, options...)
 }
 
 // The names of gatewayd's key files.

@@ -34,7 +34,7 @@ func run(ctx context.Context, env *unit.Env) error {
 	if serve, err := env.Configure("/run/sallyport/gatewayd.toml", &cfg); err != nil || !serve {
 		return err
 	}
-	g, err := build(ctx, env, cfg)
+	g, err := build(env, cfg)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ type gateway struct {
 	refused   chan linkspec.Event
 }
 
-func build(ctx context.Context, env *unit.Env, cfg config) (g *gateway, err error) {
+func build(env *unit.Env, cfg config) (g *gateway, err error) {
 	g = &gateway{cfg: cfg, clock: clock.Real{}, refused: make(chan linkspec.Event, 64)}
 	defer func() {
 		if err != nil {
@@ -71,7 +71,7 @@ func build(ctx context.Context, env *unit.Env, cfg config) (g *gateway, err erro
 		return g, err
 	}
 	g.link = newLink(linkclient.Dial(cfg.Link), g.state, g.spool, g.clock, env.Log)
-	zones, visitors, err := cfg.zones(ctx, env)
+	zones, visitors, err := cfg.zones(env)
 	if err != nil {
 		return g, err
 	}

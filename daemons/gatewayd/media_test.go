@@ -29,7 +29,7 @@ func TestMediaOfAnInterfaceBesideMediaOfAddresses(t *testing.T) {
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	zones, visitors, err := cfg.zones(t.Context(), unit.NewEnv("gatewayd", nil, slog.New(slog.DiscardHandler)))
+	zones, visitors, err := cfg.zones(unit.NewEnv("gatewayd", nil, slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}
