@@ -3,6 +3,7 @@ package provisioning
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -253,6 +254,16 @@ func (r *rendering) egress() {
 		c.set("user", "booking")
 		c.set("host", m.Host)
 		c.set("port", m.Port)
+	}
+	if u, err := url.Parse(r.site.Updates.URL); err == nil && r.site.Updates.Source == "https" {
+		port := u.Port()
+		if port == "" {
+			port = "443"
+		}
+		c.table("[allow]")
+		c.set("user", "courier")
+		c.set("host", u.Hostname())
+		fmt.Fprintf(c, "port = %s\n", port)
 	}
 	r.file(ownDir+"egress.toml", c.String())
 }

@@ -46,7 +46,7 @@ func TestWayOutDialsWhatWasOpened(t *testing.T) {
 	client := linkclient.Dial(socket)
 	t.Cleanup(client.Close)
 
-	conn, err := wayOut(client)(t.Context(), "tcp", net.JoinHostPort("mail.harbour.example", port))
+	conn, err := linkclient.WayOut(client)(t.Context(), "tcp", net.JoinHostPort("mail.harbour.example", port))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestWayOutDialsWhatWasOpened(t *testing.T) {
 		t.Errorf("asked for the way to %v", got)
 	}
 	server.Close()
-	if _, err := wayOut(client)(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
+	if _, err := linkclient.WayOut(client)(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
 		t.Error("without the root daemon there is a way out")
 	}
 }

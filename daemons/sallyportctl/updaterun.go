@@ -10,13 +10,15 @@ import (
 	"time"
 
 	"sallyport/appliance/fault"
+	"sallyport/appliance/linkclient"
 	"sallyport/appliance/linkspec"
 	"sallyport/provisioning/update"
 )
 
 type updateFetchCmd struct {
-	URL string `arg:"" optional:"" name:"url" help:"Address of the update file; that of the site file by default."`
-	To  string `help:"Where to leave it." default:"/var/lib/sallyport/update/fetched" type:"path"`
+	URL  string `arg:"" optional:"" name:"url" help:"Address of the update file; that of the site file by default."`
+	Host string `help:"Socket of the daemon that opens the firewall." default:"/run/sallyport/host.sock" type:"path"`
+	To   string `help:"Where to leave it." default:"/var/lib/sallyport/update/fetched" type:"path"`
 }
 
 // Run fetches the file, unless it is one that this box cannot take.
@@ -26,22 +28,17 @@ func (f updateFetchCmd) Run(t *tool, c *cli) error {
 		return err
 	}
 	address := f.URL
-	var proxy *url.URL
-	if site != nil {
-		if address == "" && site.Updates.Source == "https" {
-			address = site.Updates.URL
-		}
-		if site.Zones.Internet.Proxy != "" {
-			if proxy, err = url.Parse(site.Zones.Internet.Proxy); err != nil {
-				return err
-			}
-		}
+	if address == "" && site != nil && site.Updates.Source == "https" {
+		address = site.Updates.URL
 	}
 	if address == "" {
 		fmt.Fprintln(t.out, "updates are brought by hand: nothing to fetch")
 		return nil
 	}
-	path, err := (&update.Fetcher{Box: c.Update.box(t.out), Client: update.NewClient(proxy), Folder: f.To}).Fetch(t.ctx, address)
+	host := linkclient.Dial(f.Host)
+	defer host.Close()
+	fetcher := &update.Fetcher{Box: c.Update.box(t.out), Client: update.NewClient(linkclient.WayOut(host)), Folder: f.To}
+	path, err := fetcher.Fetch(t.ctx, address)
 	if code := fault.CodeOf(err); code == "update.same" || code == "update.older" {
 		fmt.Fprintln(t.out, "there is nothing newer")
 		return nil

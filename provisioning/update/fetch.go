@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -28,14 +29,12 @@ type Fetcher struct {
 }
 
 // NewClient returns a client that speaks HTTPS only, whatever it is sent on to, and gives up on a server that stops
-// talking.
-func NewClient(proxy *url.URL) *http.Client {
+// talking. dial is its way out of the box; nil where nothing is in the way.
+func NewClient(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Client {
 	t := &http.Transport{
+		DialContext:     dial,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ResponseHeaderTimeout: 30 * time.Second, TLSHandshakeTimeout: 30 * time.Second,
 		DisableCompression: true,
-	}
-	if proxy != nil {
-		t.Proxy = http.ProxyURL(proxy)
 	}
 	return &http.Client{Transport: t, CheckRedirect: func(r *http.Request, via []*http.Request) error {
 		if r.URL.Scheme != "https" || len(via) > 3 {

@@ -8,12 +8,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 
 	"sallyport/appliance/linkspec"
 	"sallyport/provisioning/bundle"
 )
+
+const snapshotWithin = 30 * time.Minute
 
 // SnapshotKey is the secret that opens the snapshots of this box, below its secrets.
 const SnapshotKey = "snapshot-identity"
@@ -43,6 +46,9 @@ func (b *Box) BeforeUpdate(link poster, folder string, recipients ...string) fun
 		if err := b.Disk.Remove(path); err != nil {
 			return err
 		}
+		// A large database is copied for minutes.
+		ctx, cancel := context.WithTimeout(ctx, snapshotWithin)
+		defer cancel()
 		if err := link.Post(ctx, linkspec.RouteBackup, linkspec.Backup{Path: path, Recipients: append(recipients, own)}, nil); err != nil {
 			return err
 		}
