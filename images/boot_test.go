@@ -89,6 +89,7 @@ func cards() []guest.Card {
 	return []guest.Card{
 		{Name: "wan0", MAC: "02:00:00:00:01:01", Net: "10.0.2.0/24", Box: "10.0.2.15", Host: "10.0.2.2", Ports: []string{"tcp/443", "tcp/3478", "udp/3478", "udp/50000"}},
 		{Name: "kiosk0", MAC: "02:00:00:00:01:02", Net: "10.20.0.0/24", Box: "10.20.0.1", Host: "10.20.0.254", Ports: []string{"tcp/443", "udp/50000", "udp/53"}},
+		{Name: "tablet0", MAC: "02:00:00:00:01:05", Net: "10.21.0.0/23", Box: "10.21.0.1", Host: "10.21.0.254", Ports: []string{"tcp/443", "udp/50000", "udp/53"}},
 		{Name: "staff0", MAC: "02:00:00:00:01:03", Net: "10.1.30.0/24", Box: "10.1.30.5", Host: "10.1.30.1", Ports: []string{"tcp/443", "udp/50000"}},
 		{Name: "mgmt0", MAC: "02:00:00:00:01:04", Net: "10.1.99.0/24", Box: "10.1.99.5", Host: "10.1.99.1", Ports: []string{"tcp/443"}},
 	}

@@ -5,11 +5,13 @@ package images_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -68,7 +70,7 @@ func imageRoot(t *testing.T) string {
 }
 
 // veths are the cables: the end here and the end in the container.
-var veths = map[string]string{"wan0": "v-wan", "kiosk0": "v-kiosk", "staff0": "v-staff", "mgmt0": "v-mgmt"}
+var veths = map[string]string{"wan0": "v-wan", "kiosk0": "v-kiosk", "tablet0": "v-tablet", "staff0": "v-staff", "mgmt0": "v-mgmt"}
 
 // boot starts the container with a seed and gives each cable's end here an address in its zone.
 func boot(t *testing.T, root string, seed func(relay net.Addr) []byte, mail func(net.Listener)) *container {
@@ -155,10 +157,9 @@ func boot(t *testing.T, root string, seed func(relay net.Addr) []byte, mail func
 	return c
 }
 
-// cable gives this side of each cable an address in its zone, and tablets their VLAN.
+// cable gives this side of each cable an address in its zone.
 func (c *container) cable(t *testing.T) {
 	t.Helper()
-	c.ip(t, "link", "add", "link", "v-kiosk", "name", "v-tablet", "type", "vlan", "id", "21")
 	for here, address := range map[string]string{
 		"v-wan": "10.0.2.2/24", "v-kiosk": "10.20.0.254/24", "v-tablet": "10.21.0.254/23", "v-staff": "10.1.30.1/24", "v-mgmt": "10.1.99.1/24",
 	} {
@@ -206,23 +207,37 @@ func children(pid int) (all []int) {
 	return all
 }
 
-// inside runs fn with this thread in the network of the zones. Sockets that fn makes stay there; the thread ends with it.
-func (c *container) inside(fn func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread is not fit for anything else
-		f, err := os.Open(c.net)
-		if err == nil {
-			err = unix.Setns(int(f.Fd()), unix.CLONE_NEWNET)
-			_ = f.Close()
+// inside runs fn with this thread in the network of the zones. Sockets that fn makes stay there.
+func (c *container) inside(fn func() error) (err error) {
+	runtime.LockOSThread()
+	defer func() {
+		if err == nil || !errors.Is(err, errStranded) {
+			// A thread that ends would take the children along that it has started: it goes back and is used again.
+			runtime.UnlockOSThread()
 		}
-		if err == nil {
-			err = fn()
-		}
-		done <- err
 	}()
-	return <-done
+	own, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	theirs, err := os.Open(c.net)
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+	if err := unix.Setns(int(theirs.Fd()), unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	said := fn()
+	if err := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("%w: %w", errStranded, err)
+	}
+	return said
 }
+
+// errStranded is a thread that could not leave the network of the zones; nothing else may run on it.
+var errStranded = errors.New("the thread cannot go back to its own network")
 
 // dial reaches an address of the box from its zone.
 func (c *container) dial(address string) dialer {
@@ -247,12 +262,21 @@ func (c *container) journal() string {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "nsenter", "--target="+strconv.Itoa(c.init), "--all", "--root", "--wd", "--",
-		"journalctl", "--no-pager", "-b", "-o", "short-monotonic", "-n", "150", "-p", "info").CombinedOutput()
+		"journalctl", "--no-pager", "-b", "-o", "short-monotonic", "-n", "1500", "-p", "info").CombinedOutput()
 	if err != nil {
 		return c.log.String()
 	}
-	return string(out)
+	var lines []string
+	for line := range strings.Lines(string(out)) { // a daemon that was ended for hanging tells what each goroutine did
+		if !dumped.MatchString(line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-80):], "")
 }
+
+// dumped are the lines of such a dump, and what the health check says again and again.
+var dumped = regexp.MustCompile(`goroutine |fp=0x|created by |\.go:\d+|a check is not well|\]: (runtime|internal|sync|net|sallyport)[./]`)
 
 // file is a file of the running box.
 func (c *container) file(path string) string { return fmt.Sprintf("/proc/%d/root%s", c.init, path) }

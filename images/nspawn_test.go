@@ -35,11 +35,16 @@ func TestContainer(t *testing.T) {
 	})
 	s := &site{mails: mails}
 	t.Run("everything runs", func(t *testing.T) {
-		wait(t, 3*time.Minute, "the end of the boot", func() bool {
+		wait(t, 5*time.Minute, "the verdict", func() bool { return verdict.MatchString(c.log.String()) })
+		wait(t, time.Minute, "the end of the boot", func() bool {
 			out, _ := c.runs(t, "systemctl", "is-system-running")
 			return slices.Contains([]string{"running", "degraded"}, strings.TrimSpace(out))
 		})
 		t.Logf("booted after %.0f s", time.Since(began).Seconds())
+		if v := verdict.FindString(c.log.String()); !strings.Contains(v, "verdict=good failed=[]") {
+			at := strings.Index(c.log.String(), v)
+			t.Errorf("the verdict is %s", c.log.String()[at:])
+		}
 		if out, err := c.runs(t, "systemctl", "--failed", "--plain", "--no-legend", "--no-pager"); err != nil || strings.TrimSpace(out) != "" {
 			t.Errorf("systemctl --failed: %v\n%s", err, out)
 		}
