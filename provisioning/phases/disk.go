@@ -126,11 +126,30 @@ func (m *Machine) partitions(name string) ([]string, error) {
 		if err != nil {
 			continue // a device that went while we looked
 		}
-		if slices.Contains(strings.Split(string(b), "\n"), "PARTNAME="+name) {
+		lines := strings.Split(string(b), "\n")
+		if slices.Contains(lines, "PARTNAME="+name) || m.udevSays(lines, "E:ID_PART_ENTRY_NAME="+name) {
 			all = append(all, filepath.Base(filepath.Dir(path)))
 		}
 	}
 	return all, nil
+}
+
+// udevSays tells whether udev knows this of a block device. The kernel does not know the name of a partition that was made
+// since it read the table, as the data partition is at the first start.
+func (m *Machine) udevSays(uevent []string, line string) bool {
+	var major, minor string
+	for _, l := range uevent {
+		if v, ok := strings.CutPrefix(l, "MAJOR="); ok {
+			major = v
+		} else if v, ok := strings.CutPrefix(l, "MINOR="); ok {
+			minor = v
+		}
+	}
+	if m.Udev == "" || major == "" || minor == "" {
+		return false
+	}
+	b, err := os.ReadFile(filepath.Join(m.Udev, "b"+major+":"+minor))
+	return err == nil && slices.Contains(strings.Split(string(b), "\n"), line)
 }
 
 // diskOf is the name of the disk below a folder, through encryption and verity.

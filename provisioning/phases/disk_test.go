@@ -123,3 +123,20 @@ func TestDataOnAnotherDisk(t *testing.T) {
 		t.Error("secrets were made on a disk that may be somebody else's")
 	}
 }
+
+// At the first start the kernel has no name for the data partition yet.
+func TestDataPartitionThatWasJustMade(t *testing.T) {
+	b := newBoard(t)
+	b.disks()
+	b.write("sys/devices/vda/vda6/uevent", "MAJOR=254\nMINOR=6\nDEVTYPE=partition\n")
+	m := b.boot()
+	if r := ran(t, m, List())[Disk]; r.State != Failed || !strings.Contains(r.Says, "no partition") {
+		t.Errorf("nobody knows the name: %+v", r)
+	}
+	m = b.boot()
+	b.write("run/udev/data/b254:6", "S:disk/by-partuuid/1\nE:ID_PART_ENTRY_NAME="+varName+"\n")
+	m.Udev = b.path("run/udev/data")
+	if r := ran(t, m, List())[Disk]; r.State != Done {
+		t.Errorf("udev knows the name: %+v", r)
+	}
+}

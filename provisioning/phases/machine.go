@@ -27,6 +27,7 @@ type Machine struct {
 	Image       string // what came with the image: /usr/share/sallyport
 	Sys         string // the kernel's view of devices: /sys
 	Dev         string // device nodes: /dev
+	Udev        string // what udev has found out: /run/udev/data
 	Root        string // where the system lies: /usr
 	Credentials string // what systemd handed over: $CREDENTIALS_DIRECTORY, or ""
 	Contained   bool   // no disk of its own: a container
@@ -56,7 +57,8 @@ type Tool func(ctx context.Context, input []byte, name string, args ...string) (
 func Here(log *slog.Logger) *Machine {
 	_, err := os.Stat("/run/systemd/container")
 	return &Machine{
-		State: "/var/lib/sallyport", Run: "/run/sallyport", Image: "/usr/share/sallyport", Sys: "/sys", Dev: "/dev", Root: "/usr",
+		State: "/var/lib/sallyport", Run: "/run/sallyport", Image: "/usr/share/sallyport", Sys: "/sys", Dev: "/dev",
+		Udev: "/run/udev/data", Root: "/usr",
 		Credentials: os.Getenv("CREDENTIALS_DIRECTORY"), Definitions: "/usr/lib/repart.d", Contained: err == nil, Reserve: 256 << 20,
 		Disk: &durable.Disk{}, Clock: clock.Real{}, Log: log, Tool: runTool, Synchronised: Synchronised,
 	}
