@@ -197,31 +197,36 @@ var daemons = []string{"bookingd.service", "gatewayd.service", "gatewayd-split.s
 // doors opens the sockets of the zones. A socket cannot be opened for a daemon that runs, so on a running system the
 // daemons make room first: calls find their seats again within seconds.
 func (s *System) doors(ctx context.Context, changed []string) error {
-	var stop, start []string
+	var stop []string
 	for _, d := range daemons {
 		if s.active(ctx, d) {
 			stop = append(stop, d)
 		}
 	}
+	again := len(stop) > 0
 	for _, path := range changed {
-		if filepath.Ext(path) != ".socket" {
-			continue
-		}
-		if _, err := os.Lstat(s.path(path)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(s.path(path)); filepath.Ext(path) == ".socket" && errors.Is(err, fs.ErrNotExist) {
 			stop = append(stop, filepath.Base(path))
 		}
 	}
-	start = append(start, "sallyport-doors.target")
 	if len(stop) > 0 {
-		start = append(start, daemons...)
 		if _, err := s.Tool(ctx, "", "systemctl", append([]string{"stop"}, stop...)...); err != nil {
 			return err
 		}
 	}
-	if _, err := s.Tool(ctx, "", "systemctl", "daemon-reload"); err != nil {
+	// The sockets are named one by one: to have the target's links read, systemd would read every unit again.
+	start := []string{"--no-block", "start", "sallyport-doors.target"}
+	links, err := filepath.Glob(s.path("/run/systemd/system/sallyport-doors.target.wants/*.socket"))
+	if err != nil {
 		return err
 	}
-	// Not waited for: at boot the doors are opened after this unit has ended.
-	_, err := s.Tool(ctx, "", "systemctl", append([]string{"--no-block", "start"}, start...)...)
+	for _, l := range links {
+		start = append(start, filepath.Base(l))
+	}
+	if again {
+		start = append(start, daemons...)
+	}
+	// Not waited for: at boot they are opened once this unit has ended, and the daemons are ordered after them.
+	_, err = s.Tool(ctx, "", "systemctl", start...)
 	return err
 }

@@ -128,7 +128,7 @@ func TestWaitingThenSite(t *testing.T) {
 		"ip link set dev enp24s0f0 down", "ip link set dev enp24s0f0 name moving0",
 		"ip link set dev moving0 down", "ip link set dev moving0 name mgmt0",
 		"nft -f /run/sallyport/firewall/site.nft",
-		"systemctl daemon-reload", "systemctl --no-block start sallyport-doors.target",
+		"systemctl --no-block start sallyport-doors.target bookingd-setup.socket",
 	}
 	if diff := cmp.Diff(want, b.ran); diff != "" {
 		t.Errorf("what ran (-want +got):\n%s", diff)
@@ -148,7 +148,8 @@ func TestWaitingThenSite(t *testing.T) {
 	}
 	for _, want := range []string{
 		"networkctl reload", "systemctl --no-block try-restart chrony.service", "systemctl stop bookingd.service",
-		"systemctl --no-block start sallyport-doors.target bookingd.service gatewayd.service gatewayd-split.service",
+		"systemctl --no-block start sallyport-doors.target bookingd-setup.socket https-kiosk-tablet.socket https-kiosk.socket https-staff.socket " +
+			"https-visitor.socket names-kiosk.socket names-tablet.socket turn-tcp.socket turn-udp.socket bookingd.service gatewayd.service gatewayd-split.service",
 	} {
 		if !strings.Contains(strings.Join(b.ran, "\n")+"\n", want+"\n") {
 			t.Errorf("%q did not run, but\n%s", want, strings.Join(b.ran, "\n"))
