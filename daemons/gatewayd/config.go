@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 
-
 	"sallyport/appliance/reel"
 	"sallyport/appliance/sfu"
 	"sallyport/appliance/unit"
