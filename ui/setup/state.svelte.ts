@@ -14,10 +14,10 @@ export interface Part {
   key: 'facility' | 'housing' | 'staff' | 'hours' | 'devices';
   href: string;
   can: string;
-  done: (p: Schema['SetupProgress']) => boolean;
+  done: (p: Schema['SetupProgress'], s: Schema['SetupState']) => boolean;
 }
 export const parts: readonly Part[] = [
-  { key: 'facility', href: '/facility', can: 'facility.edit', done: () => true },
+  { key: 'facility', href: '/facility', can: 'facility.edit', done: (_, s) => s.facility !== undefined && s.facility.support.phone !== '' },
   { key: 'housing', href: '/housing', can: 'facility.edit', done: (p) => p.units > 0 && p.stations > 0 },
   { key: 'staff', href: '/staff', can: 'staff.edit', done: (p) => p.staff + p.invited > 1 },
   { key: 'hours', href: '/hours', can: 'schedule.edit', done: (p) => p.templates > 0 },
@@ -43,7 +43,7 @@ class Setup {
   readonly parts = $derived(parts.filter((p) => this.can(p.can)));
 
   done(part: Part): boolean {
-    return this.state?.facility !== undefined && this.progress !== undefined && part.done(this.progress);
+    return this.state !== undefined && this.progress !== undefined && part.done(this.progress, this.state);
   }
   can(capability: string): boolean {
     return this.session?.stage === 'full' && this.session.capabilities.includes(capability);

@@ -215,5 +215,13 @@ test('an appliance that nobody owns becomes a facility that can be visited', asy
     await heading(page, title);
     await look(page, `setup-18-${language}`);
   }
+  await page.getByRole('button', { name: 'English' }).click();
+  await page.emulateMedia({ colorScheme: 'dark' });
+  for (const [step, title] of [['Staff', 'Staff'], ['Visiting hours', 'Visiting hours'], ['Devices', 'Devices']] as const) {
+    await page.getByRole('navigation', { name: 'Steps' }).getByRole('link', { name: step }).click();
+    await heading(page, title);
+    await expect(page.getByTestId('next-step')).toBeVisible();
+    await look(page, `setup-19-dark-${step.toLowerCase().replace(' ', '-')}`);
+  }
   expect(trouble).toEqual([]);
 });
