@@ -93,6 +93,7 @@ test('an appliance that nobody owns becomes a facility that can be visited', asy
   await page.getByRole('button', { name: 'Retire' }).click();
   await page.getByRole('button', { name: 'Retire it' }).click();
   await expect(page.getByTestId('station')).toHaveCount(2);
+  await page.evaluate(() => scrollTo(0, 0));
   await look(page, 'setup-08-housing');
   await page.getByTestId('next-step').click();
 
@@ -111,6 +112,7 @@ test('an appliance that nobody owns becomes a facility that can be visited', asy
   await look(page, 'setup-11-staff-code');
   await page.getByTestId('staff-code').getByRole('button', { name: 'Close' }).click();
   await expect(page.getByTestId('member')).toHaveCount(2);
+  await page.evaluate(() => scrollTo(0, 0));
   await look(page, 'setup-12-staff');
   await page.getByTestId('next-step').click();
 
@@ -129,6 +131,8 @@ test('an appliance that nobody owns becomes a facility that can be visited', asy
   await page.getByLabel('To', { exact: true }).fill('18:00');
   await page.getByTestId('hours-save').click();
   await expect(page.getByTestId('session')).toHaveCount(2);
+  await page.getByRole('status').getByRole('button', { name: 'Close' }).click();
+  await page.evaluate(() => scrollTo(0, 0));
   await look(page, 'setup-15-hours');
   await page.getByTestId('next-step').click();
 
