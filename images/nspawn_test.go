@@ -136,7 +136,7 @@ func (c *container) tame(t *testing.T) {
 		name := filepath.Base(p.program)
 		users[name] = p.uid
 		switch name {
-		case "bookingd", "gatewayd", "syncd":
+		case "bookingd", "gatewayd", "syncd", "sallyportctl":
 			if p.uid == 0 {
 				t.Errorf("%s runs as root", p.program)
 			}

@@ -258,13 +258,13 @@ var differs = map[string][]string{
 	"sallyport-firewall.service": {"PrivateUsers", "PrivateTmp", "CapabilityBoundingSet=CAP_NET_ADMIN"},
 	"sallyport-site.service":     {"PrivateUsers", "UMask=0022", "CapabilityBoundingSet=CAP_NET_ADMIN"},
 	// Its question is answered by who asks, and its answer is in the firewall.
-	"sallyport-host.service": {"PrivateUsers", "CapabilityBoundingSet=CAP_NET_ADMIN"},
+	"sallyport-host.service": {"PrivateUsers", "CapabilityBoundingSet=CAP_NET_ADMIN", "AmbientCapabilities=CAP_NET_ADMIN"},
 	// Root of the machine writes a slot of its disk; what was fetched is read by another user.
 	"sallyport-update.service": {"PrivateUsers", "PrivateDevices", "CapabilityBoundingSet=CAP_SYS_ADMIN CAP_DAC_OVERRIDE"},
 	"sallyport-fetch.service":  {"UMask=0022"},
 	// The disk's header and the TPM are devices; what bookingd leaves for the console is in its own folder.
 	"sallyport-provision.service": {"PrivateUsers", "PrivateDevices", "ProcSubset", "CapabilityBoundingSet=CAP_DAC_OVERRIDE"},
-	"sallyport-console@.service":  {"PrivateUsers", "PrivateDevices", "ProcSubset", "CapabilityBoundingSet=CAP_DAC_OVERRIDE"},
+	"sallyport-console@.service":  {"PrivateUsers", "PrivateDevices", "ProcSubset", "CapabilityBoundingSet=CAP_DAC_OVERRIDE", "AmbientCapabilities=CAP_DAC_OVERRIDE"},
 	// The kernel tells whether its clock was set by the call that would set it.
 	"sallyport-late.service": {"PrivateUsers", "ProtectClock"},
 	// Secrets are those of root.

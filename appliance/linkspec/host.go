@@ -1,6 +1,6 @@
 package linkspec
 
-// The routes of sallyport-host, the small root daemon of the box, on a socket of its own. Who asks is decided by the
+// The routes of sallyport-host, the small daemon of the box that opens ways out, on a socket of its own. Who asks is decided by the
 // caller's uid, as on the link.
 const (
 	HostSocket      = "host.sock"

@@ -16,7 +16,7 @@ import (
 	"sallyport/provisioning/egress"
 )
 
-// hostCmd is the small root daemon of the box.
+// hostCmd is the small daemon of the box that opens ways out.
 type hostCmd struct {
 	List string `help:"Who may go where." default:"/run/sallyport/egress.toml" type:"path"`
 }
