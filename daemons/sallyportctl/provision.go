@@ -2,9 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"sallyport/appliance/fault"
 	"sallyport/appliance/logs"
@@ -53,16 +58,29 @@ type diskCmd struct {
 }
 
 type diskMakeCmd struct {
-	Console string `help:"Where to ask a person." default:"/dev/console"`
+	Active string `help:"The kernel's list of consoles." default:"/sys/class/tty/console/active" hidden:""`
 }
 
-// Run makes the data partition. Without a TPM it asks a person first, because a disk that opens by itself would be a disk
-// that everybody opens.
+// Run makes the data partition. Without a TPM it asks a person first, at every console: a disk that opened by itself would
+// open for everybody.
 func (c diskMakeCmd) Run(t *tool) error {
-	console, err := os.OpenFile(c.Console, os.O_RDWR, 0)
+	names, err := os.ReadFile(c.Active)
 	if err != nil {
-		return fmt.Errorf("open the console: %w", err)
+		return fmt.Errorf("read the list of consoles: %w", err)
 	}
-	defer console.Close()
-	return phases.Here(logger()).MakeDisk(t.ctx, console)
+	m := phases.Here(logger())
+	var consoles []io.ReadWriter
+	for _, name := range strings.Fields(string(names)) {
+		if name == "tty0" {
+			name = "tty1" // whichever screen is in front; the first one is
+		}
+		f, err := os.OpenFile(filepath.Join("/dev", name), os.O_RDWR|unix.O_NOCTTY, 0)
+		if err != nil {
+			m.Log.Warn("a console cannot be asked", "op", "sallyportctl.disk", "err", err)
+			continue
+		}
+		defer f.Close()
+		consoles = append(consoles, f)
+	}
+	return m.MakeDisk(t.ctx, consoles...)
 }

@@ -36,8 +36,8 @@ power cut in the night, before any visit can take place. To go on like that, typ
 `
 
 // MakeDisk makes the partitions that a device lacks: the second slot and the data, encrypted. The data is sealed in the TPM.
-// Without one it stops and says what to do, until somebody at the console, or the firmware, chooses a passphrase.
-func (m *Machine) MakeDisk(ctx context.Context, console io.ReadWriter) error {
+// Without one it stops and says what to do, until somebody at one of the consoles, or the firmware, chooses a passphrase.
+func (m *Machine) MakeDisk(ctx context.Context, consoles ...io.ReadWriter) error {
 	if m.Contained {
 		return nil
 	}
@@ -47,7 +47,8 @@ func (m *Machine) MakeDisk(ctx context.Context, console io.ReadWriter) error {
 	}
 	args := []string{"--dry-run=no"}
 	if len(there) == 0 && !m.hasTPM(ctx) {
-		key, err := m.choosePassphrase(console)
+		m.Log.Warn("there is no TPM; somebody has to choose", "op", "phases.MakeDisk")
+		key, err := m.askAll(ctx, consoles)
 		if err != nil {
 			return err
 		}
@@ -81,6 +82,35 @@ func (m *Machine) hasTPM(ctx context.Context) bool {
 		return false
 	}
 	return true
+}
+
+// askAll asks at every console at once; the first whole answer counts. Who does not answer is left waiting: the process ends
+// soon afterwards.
+func (m *Machine) askAll(ctx context.Context, consoles []io.ReadWriter) (key []byte, err error) {
+	type answer struct {
+		key []byte
+		err error
+	}
+	answers := make(chan answer, len(consoles))
+	for _, c := range consoles {
+		go func() {
+			key, err := m.choosePassphrase(c)
+			answers <- answer{key, err}
+		}()
+	}
+	err = fault.New("phases.MakeDisk", fault.TooSoon, "There is no console at which anybody could choose to go on without a TPM.")
+	for range consoles {
+		select {
+		case a := <-answers:
+			if a.err == nil {
+				return a.key, nil
+			}
+			err = a.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return nil, err
 }
 
 // choosePassphrase asks until there is a passphrase; without an answer the machine stays where it is.

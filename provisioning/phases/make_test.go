@@ -66,7 +66,14 @@ func TestDiskWithoutTPM(t *testing.T) {
 				return nil, nil
 			}
 			console := &terminal{Reader: strings.NewReader(tt.types)}
-			err := m.MakeDisk(t.Context(), console)
+			// At a second console nobody ever answers, as at the serial line of a server with a screen.
+			silent, _ := io.Pipe()
+			t.Cleanup(func() { _ = silent.Close() })
+			consoles := []io.ReadWriter{console}
+			if !tt.waits {
+				consoles = append(consoles, &terminal{Reader: silent})
+			}
+			err := m.MakeDisk(t.Context(), consoles...)
 			if !strings.Contains(console.String(), tt.screen) {
 				t.Errorf("the console shows %q, want %q", console.String(), tt.screen)
 			}
