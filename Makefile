@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help run build ui gen check test test-go plain race test-ui fleet e2e fuzz bench lint image image-check image-test-update install clean
+.PHONY: help run build ui gen check test test-go plain race test-ui fleet e2e fuzz bench lint image image-check image-nspawn image-test image-test-update install clean
 
 export GOTOOLCHAIN := local
 BIN    := build/bin
@@ -88,6 +88,16 @@ image-check: ## units, users, partitions, rules and site files as the box will r
 	@.ci/install
 	@echo "image-check: systemd, nft and the daemons find nothing to say about what goes into the image"
 	$(if $(filter 0,$(shell id -u)),IMAGE_TESTS=required) go test -count=1 ./images/... ./provisioning/...
+
+image-nspawn: ## the image's root in a container: units, ports, names, a first visit, a daemon that hangs; after make image
+	@.ci/install image
+	@echo "image-nspawn: the whole root boots, nothing fails, only documented ports answer, a visit is booked and confirmed"
+	IMAGE_TESTS=required go test -tags image -count=1 -timeout 30m -v -run '^TestContainer$$' ./images
+
+image-test: ## a box in qemu from firmware to a confirmed visit, second boot, another board, a flipped byte; after make image
+	@.ci/install image
+	@echo "image-test: a sealed box comes up healthy, a visit is booked over its doors, stays after a restart, and opens for nobody else"
+	IMAGE_TESTS=required go test -tags image -count=1 -timeout 2h -v -run '^(TestBoot|TestWaiting)$$' ./images
 
 image-test-update: ## three versions in one box: a good one is kept with its data, a bad one is given up by itself and refused; SHORT=1
 	@IMAGE_KERNEL=cloud IMAGE_VERSION=1.0.0 images/build

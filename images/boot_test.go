@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sallyport/images/guest"
+	"sallyport/provisioning/authority"
 )
 
 // bootWithin bounds a boot on an emulated, busy processor; a quiet machine of two cores takes about 190 s.
@@ -25,8 +26,9 @@ const bootWithin = 20 * time.Minute
 // What the box says on its serial line.
 var (
 	verdict  = regexp.MustCompile(`SALLYPORT version=(\S+) slot=(\S+) verdict=(\S+) failed=\[([^\]]*)\]`)
-	claim    = regexp.MustCompile(`Claim code: ([A-Z2-7]{4}(?:-[A-Z2-7]{4}){3})`)
+	claim    = regexp.MustCompile(`Claim code: ([0-9A-Z]{4}(?:-[0-9A-Z]{4}){3})`)
 	recovery = regexp.MustCompile(`Recovery key: ([a-z]{8}(?:-[a-z]{8}){7})`)
+	issuer   = regexp.MustCompile(`Local authority: ([0-9A-F]{2}(?::[0-9A-F]{2}){31})`)
 )
 
 // diskImage is the disk image under test: IMAGE, or the newest that `make image` has built.
@@ -142,12 +144,12 @@ func healthy(t *testing.T, r *guest.Run) (version, slot string) {
 	return m[1], m[2]
 }
 
-// authority asks the setup door for its certificate and returns the pool of the box's own authority, when the console has
-// shown its fingerprint.
-func authorityOf(t *testing.T, r *guest.Run, at string) *x509.CertPool {
+// trust asks the setup door for its certificates and returns the pool of the box's own authority. Its fingerprint is on the
+// console: that is how a person knows that it is this box.
+func trust(t *testing.T, r *guest.Run, at string) *x509.CertPool {
 	t.Helper()
 	var chain []*x509.Certificate
-	wait(t, 3*time.Minute, "the setup door", func() bool {
+	wait(t, 5*time.Minute, "the setup door", func() bool {
 		d := tls.Dialer{NetDialer: &net.Dialer{Timeout: 30 * time.Second}, Config: &tls.Config{InsecureSkipVerify: true, ServerName: "sallyport.harbour.example"}}
 		conn, err := d.DialContext(t.Context(), "tcp", at)
 		if err != nil {
@@ -157,63 +159,195 @@ func authorityOf(t *testing.T, r *guest.Run, at string) *x509.CertPool {
 		chain = conn.(*tls.Conn).ConnectionState().PeerCertificates
 		return true
 	})
+	shown := issuer.FindStringSubmatch(r.Text())
+	top := chain[len(chain)-1]
+	if shown == nil || authority.Fingerprint(top) != shown[1] {
+		t.Errorf("the setup door's authority is %s, the console shows %v", authority.Fingerprint(top), shown)
+	}
 	pool := x509.NewCertPool()
-	pool.AddCert(chain[len(chain)-1])
+	pool.AddCert(top)
 	return pool
 }
 
-// TestBoot is a box's first day: firmware to a good verdict, everything that a person does until the first visit stands,
-// and the second boot.
-func TestBoot(t *testing.T) {
-	mails, relay := mailServer(t)
+// first is what a box told on its first day.
+type first struct {
+	key string // of recovery
+	*site
+}
+
+// unpack makes a box with the image on its disk and starts it for the first time.
+func unpack(t *testing.T, seed []byte) (*guest.Box, *guest.Run) {
+	t.Helper()
 	box, err := guest.New(t.Context(), workshop(t), diskImage(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	box.Cards, box.Credentials = cards(), map[string][]byte{"site": seedFor(t, relay)}
-	r := start(t, box)
-	s := &site{mails: mails}
-	t.Run("first boot", func(t *testing.T) {
-		version, slot := healthy(t, r)
-		if slot != "a" || version == "" {
-			t.Errorf("version %q in slot %q", version, slot)
-		}
-		key := recovery.FindStringSubmatch(r.Text())
-		code := claim.FindStringSubmatch(r.Text())
-		if code == nil {
-			code = says(t, r, 2*time.Minute, claim)
-		}
-		if key == nil {
-			t.Error("no recovery key was shown")
-		}
-		s.claim = code[1]
-	})
-	if t.Failed() {
-		return
+	box.Cards = cards()
+	if seed != nil {
+		box.Credentials = map[string][]byte{"site": seed}
 	}
-	s.doors = doorsOf(t, authorityOf(t, r, box.At("mgmt0", "tcp/443")), func(name string) dialer {
-		return at(func() string { return box.At(zoneOf(name), "tcp/443") })
+	return box, start(t, box)
+}
+
+// shown waits for something on the console, wherever in its text it is: two things may be told in any order.
+func shown(t *testing.T, r *guest.Run, within time.Duration, pattern *regexp.Regexp) []string {
+	t.Helper()
+	var m []string
+	wait(t, within, pattern.String(), func() bool {
+		select {
+		case <-r.Ended():
+			t.Fatalf("the box went off before it said %q", pattern)
+		default:
+		}
+		m = pattern.FindStringSubmatch(r.Text())
+		return m != nil
 	})
-	t.Run("first visit", s.firstVisit)
-	if t.Failed() {
-		return
+	return m
+}
+
+// TestBoot is a box's first day: firmware to a good verdict, everything that a person does until the first visit stands,
+// the second boot, the same disk in another board, and a flipped byte in its root.
+func TestBoot(t *testing.T) {
+	mails, relay := mailServer(t)
+	box, r := unpack(t, seedFor(t, relay))
+	f := first{site: &site{mails: mails}}
+	for _, step := range []struct {
+		name string
+		do   func(*testing.T)
+	}{
+		{"first boot", func(t *testing.T) {
+			version, slot := healthy(t, r)
+			if slot != "a" || version == "" {
+				t.Errorf("version %q in slot %q", version, slot)
+			}
+			f.key, f.claim = shown(t, r, 3*time.Minute, recovery)[1], shown(t, r, 3*time.Minute, claim)[1]
+			groups := strings.Split(f.key, "-")
+			if err := r.Type(groups[0] + " " + groups[len(groups)-1] + "\r"); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"first visit", func(t *testing.T) {
+			f.doors = doorsOf(t, trust(t, r, box.At("mgmt0", "tcp/443")), func(name string) dialer {
+				return at(func() string { return box.At(zoneOf(name), "tcp/443") })
+			})
+			f.firstVisit(t)
+		}},
+		{"media answers in two zones", func(t *testing.T) {
+			asksSTUN(t, "wan0", box.At("wan0", "udp/50000"))
+			asksSTUN(t, "kiosk0", box.At("kiosk0", "udp/50000"))
+		}},
+		{"second boot", func(t *testing.T) {
+			off(t, r)
+			r = start(t, box)
+			healthy(t, r)
+			if recovery.MatchString(r.Text()) {
+				t.Error("the recovery key is shown a second time")
+			}
+			if claim.MatchString(r.Text()) {
+				t.Error("a claim code is shown for a box that has an owner")
+			}
+			f.still(t)
+			off(t, r)
+		}},
+		{"another board", func(t *testing.T) { otherBoard(t, box, f.key) }},
+		{"flipped byte", func(t *testing.T) { flippedRoot(t, box) }},
+	} {
+		if !t.Run(step.name, step.do) {
+			t.FailNow() // the later steps need this one
+		}
 	}
-	t.Run("media answers in two zones", func(t *testing.T) {
-		asksSTUN(t, "wan0", box.At("wan0", "udp/50000"))
-		asksSTUN(t, "kiosk0", box.At("kiosk0", "udp/50000"))
-	})
-	t.Run("second boot", func(t *testing.T) {
-		off(t, r)
-		again := start(t, box)
-		healthy(t, again)
-		if recovery.MatchString(again.Text()) {
-			t.Error("the recovery key is shown a second time")
+}
+
+// otherBoard puts the disk under another TPM: it asks for the recovery key, refuses a wrong one, and comes up with the
+// right one.
+func otherBoard(t *testing.T, box *guest.Box, key string) {
+	moved, err := box.Clone(t.Context(), workshop(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := moved.ReplaceTPM(); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, moved)
+	asked := regexp.MustCompile(`(?i)enter (the )?(recovery key|passphrase)[^\n]*`)
+	says(t, r, bootWithin, asked)
+	if err := r.Type("wrongwro-wrongwro-wrongwro-wrongwro-wrongwro-wrongwro-wrongwro-wrongwro\r"); err != nil {
+		t.Fatal(err)
+	}
+	says(t, r, 5*time.Minute, asked)
+	if verdict.MatchString(r.Text()) {
+		t.Fatal("the disk opens without its key")
+	}
+	if err := r.Type(key + "\r"); err != nil {
+		t.Fatal(err)
+	}
+	healthy(t, r)
+	r.Cut()
+}
+
+// flippedRoot changes one bit of the first block of the root that holds anything, which every start reads: the slot does
+// not come up, and says why.
+func flippedRoot(t *testing.T, box *guest.Box) {
+	torn, err := box.Clone(t.Context(), workshop(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := guest.Partitions(torn.Disk())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const root = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709" // x86-64, by the Discoverable Partitions Specification
+	slot := slices.IndexFunc(all, func(p guest.Partition) bool { return p.Type == root })
+	if slot < 0 {
+		t.Fatalf("no root among %v", all)
+	}
+	if err := guest.FlipUsed(torn.Disk(), all[slot], 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, torn)
+	says(t, r, bootWithin, regexp.MustCompile(`(?i)[^\n]*(data block \d+ is corrupted|Failed to mount sysroot|emergency|Failed to start initrd-root|Dependency failed for initrd-root)[^\n]*`))
+	if verdict.MatchString(r.Text()) {
+		t.Error("a torn root comes up")
+	}
+	r.Cut()
+}
+
+// TestWaiting starts a box that nobody has brought a site file: it comes up, says what it waits for, and answers at the
+// setup door on its first port alone.
+func TestWaiting(t *testing.T) {
+	box, r := unpack(t, nil)
+	says(t, r, bootWithin, regexp.MustCompile(`Waiting: there is no site file[^\n]*`))
+	healthy(t, r)
+	shown(t, r, 3*time.Minute, claim)
+	pool := x509.NewCertPool()
+	wait(t, 5*time.Minute, "the setup door", func() bool {
+		d := tls.Dialer{NetDialer: &net.Dialer{Timeout: 20 * time.Second}, Config: &tls.Config{InsecureSkipVerify: true}}
+		conn, err := d.DialContext(t.Context(), "tcp", box.At("wan0", "tcp/443"))
+		if err != nil {
+			return false
 		}
-		if claim.MatchString(again.Text()) {
-			t.Error("a claim code is shown for a box that has an owner")
-		}
-		s.still(t)
+		defer conn.Close()
+		chain := conn.(*tls.Conn).ConnectionState().PeerCertificates
+		pool.AddCert(chain[len(chain)-1])
+		return true
 	})
+	host := shown(t, r, time.Minute, regexp.MustCompile(`Name: (sallyport-[a-z0-9]{4})`))[1]
+	door := newDoor(t, "setup", "https://"+host, at(func() string { return box.At("wan0", "tcp/443") }), pool)
+	if state := door.browser().do(t, 200, "GET", "state", nil); state["claimed"] != false {
+		t.Errorf("a waiting box says %v", state)
+	}
+	for _, c := range box.Cards[1:] {
+		conn, err := net.DialTimeout("tcp", box.At(c.Name, "tcp/443"), 10*time.Second)
+		if err != nil {
+			continue
+		}
+		// qemu takes the connection on this side whatever the box does; it ends it when the box does not answer.
+		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if tlsConn := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}); tlsConn.Handshake() == nil {
+			t.Errorf("a waiting box answers in the place of %s", c.Name)
+		}
+		conn.Close()
+	}
 }
 
 // off presses the button and waits until the box has gone off by itself.

@@ -100,3 +100,34 @@ func (b *bench) reach(name string) dialer {
 		}[name]]
 	})
 }
+
+// TestTwoBoxesShareNothing takes two machines through first boot with the same seed: whatever is secret, or names the box,
+// differs in every file.
+func TestTwoBoxesShareNothing(t *testing.T) {
+	files := func() map[string]string {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "seed/site"), read(t, "testdata/site.toml"))
+		m := phases.Here(slog.New(slog.DiscardHandler))
+		m.State, m.Run, m.Credentials, m.Contained = filepath.Join(dir, "state"), filepath.Join(dir, "run"), filepath.Join(dir, "seed"), true
+		if err := os.MkdirAll(m.Run, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := phases.Run(t.Context(), m, phases.List(), nil); err != nil {
+			t.Fatal(err)
+		}
+		all := map[string]string{"site/hostname": read(t, filepath.Join(m.State, "site/hostname"))}
+		for _, path := range found(t, filepath.Join(m.State, "secrets/*")) {
+			all["secrets/"+filepath.Base(path)] = read(t, path)
+		}
+		return all
+	}
+	one, other := files(), files()
+	if len(one) < 15 || len(one) != len(other) {
+		t.Fatalf("first boot made %d and %d files", len(one), len(other))
+	}
+	for name, text := range one {
+		if other[name] == text {
+			t.Errorf("%s is the same in two boxes", name)
+		}
+	}
+}

@@ -130,7 +130,7 @@ func TestUpdate(t *testing.T) {
 			code = says(t, r, 2*time.Minute, claim)
 		}
 		s.claim = code[1]
-		s.doors = doorsOf(t, authorityOf(t, r, box.At("mgmt0", "tcp/443")), func(name string) dialer {
+		s.doors = doorsOf(t, trust(t, r, box.At("mgmt0", "tcp/443")), func(name string) dialer {
 			return at(func() string { return box.At(zoneOf(name), "tcp/443") })
 		})
 		s.firstVisit(t)
