@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/stun/v3"
+
 	"sallyport/appliance/entry/entrytest"
 	"sallyport/appliance/vault"
 )
@@ -146,9 +148,16 @@ func openBox(t *testing.T) *box {
 	}
 	b.tcp["names-kiosk"] = pc.LocalAddr().String()
 	b.keep("names-kiosk", pc.(*net.UDPConn))
+	b.stream("turn-tcp", "127.0.0.1")
+	both, err := net.ListenPacket("udp", "[::]:0") // of both kinds, as a socket unit with a port alone
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.tcp["turn-udp"] = fmt.Sprintf("127.0.0.1:%d", both.LocalAddr().(*net.UDPAddr).Port)
+	b.keep("turn-udp", both.(*net.UDPConn))
 	b.configure()
 	b.startBookingd()
-	b.run("gatewayd", []string{"signal-visitor", "signal-kiosk", "signal-staff", "turn-tls"}, "--config", b.path("gatewayd.toml"))
+	b.run("gatewayd", []string{"signal-visitor", "signal-kiosk", "signal-staff", "turn-tls", "turn-udp", "turn-tcp"}, "--config", b.path("gatewayd.toml"))
 	b.startSplit()
 	t.Cleanup(func() {
 		for _, name := range []string{"gatewayd-split", "gatewayd", "bookingd"} {
@@ -258,6 +267,8 @@ func TestBoxBehindTheSplit(t *testing.T) {
 	}
 	b.must(401, "https-visitor", siteName, "/api/visitor/session", "127.0.0.9")
 	b.lookUp()
+	b.askRelay("udp", b.tcp["turn-udp"])
+	b.askRelay("tcp", b.tcp["turn-tcp"])
 	// A daemon that was killed keeps its clients waiting, no more.
 	b.end("bookingd", syscall.SIGKILL)
 	waiting := make(chan error, 1)
@@ -327,6 +338,31 @@ func (b *box) lookUp() {
 	}
 	if found, err := r.LookupHost(b.t.Context(), "example.com."); err == nil {
 		b.t.Errorf("example.com is %v", found)
+	}
+}
+
+// askRelay asks the relay how it sees us.
+func (b *box) askRelay(network, at string) {
+	b.t.Helper()
+	c, err := net.Dial(network, at)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := c.Write(stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw); err != nil {
+		b.t.Fatal(err)
+	}
+	buf := make([]byte, 1500)
+	n, err := c.Read(buf)
+	if err != nil {
+		b.t.Errorf("the relay over %s: %v", network, err)
+		return
+	}
+	var seen stun.XORMappedAddress
+	m := &stun.Message{Raw: buf[:n]}
+	if err := errors.Join(m.Decode(), seen.GetFrom(m)); err != nil || seen.String() != c.LocalAddr().String() {
+		b.t.Errorf("the relay over %s sees %v, %v, want %v", network, seen, err, c.LocalAddr())
 	}
 }
 
