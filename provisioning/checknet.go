@@ -38,6 +38,28 @@ func (c *checker) network() {
 	n.name("zone.management.name", z.Management.Name)
 	n.gateways()
 	n.leases()
+	n.trusted("dns.servers", c.site.DNS.Servers...)
+	n.trusted("time.servers", c.site.Time.Servers...)
+	n.trusted("mail.host", c.site.Mail.Host)
+}
+
+// trusted refuses a server of the box among the inmates' devices, where anybody may take its address.
+func (n *netChecker) trusted(key string, list ...string) {
+	for i, s := range list {
+		at := key
+		if strings.HasSuffix(key, "servers") {
+			at = join(key, strconv.Itoa(i))
+		}
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			continue // a name, or said already
+		}
+		for _, o := range n.nets {
+			if (o.zone == "zone.kiosk" || o.zone == "zone.tablet") && o.net.Contains(a) {
+				n.say(at, "%s is in the network of %s, where inmates' devices are; write a server outside", a, o.zone)
+			}
+		}
+	}
 }
 
 func (n *netChecker) internet(z Internet) {

@@ -121,6 +121,8 @@ func TestProblemsNameLineKeyAndWhatToWrite(t *testing.T) {
 		{"staff from everywhere", `from = ["10.1.0.0/16"]`, `from = ["0.0.0.0/0"]`, "zone.staff.from[1]", "half the world", 0},
 		{"nobody may come", `from = ["10.1.0.0/16"]`, `from = []`, "zone.staff.from", "at least one network", 0},
 		{"time server by name", `servers = ["10.1.0.123"]`, `servers = ["ntp.example.org"]`, "time.servers[1]", "address by number", 0},
+		{"name server among kiosks", `servers = ["10.1.0.53"]`, `servers = ["10.1.0.53", "10.20.0.60"]`, "dns.servers[2]", "where inmates' devices are", 0},
+		{"mail relay among tablets", `host = "mail.harbour.example"`, `host = "10.21.0.60"`, "mail.host", "where inmates' devices are", 0},
 		{"zone of time", `time_zone = "America/Chicago"`, `time_zone = "Central"`, "facility.time_zone", "America/Chicago", 0},
 		{"currency", `currency = "USD"`, `currency = "DOLLAR"`, "facility.currency", `"USD"`, 0},
 		{"language", `languages = ["en", "es"]`, `languages = ["en", "de"]`, "facility.languages[2]", `"en", "es" or "cy"`, 0},
