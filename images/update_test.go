@@ -101,7 +101,7 @@ func expect(t *testing.T, r *guest.Run, pattern *regexp.Regexp, version string) 
 // data of the first; the third does not work, is given up by itself after two tries, and is refused from then on. With
 // -short nobody books a visit on it, and the stick is there from the first start.
 func TestUpdate(t *testing.T) {
-	first, second, third := built(t, "sallyport_"+fielded+".raw"), built(t, "sallyport-"+better+".upd"), built(t, "sallyport-"+broken+".upd")
+	first, second := built(t, "sallyport_"+fielded+".raw"), built(t, "sallyport-"+better+".upd")
 	mails, relay := mailServer(t)
 	dir := workshop(t)
 	box, err := guest.New(t.Context(), dir, first)
@@ -159,7 +159,7 @@ func TestUpdate(t *testing.T) {
 		off(t, r)
 	})
 	run("a bad version is given up and refused", func(t *testing.T) {
-		box.Stick = stick(t, dir, third)
+		box.Stick = stick(t, dir, built(t, "sallyport-"+broken+".upd"))
 		r := start(t, box)
 		expect(t, r, installed, broken)
 		for range 2 {

@@ -17,6 +17,7 @@ import (
 
 	"sallyport/provisioning/authority"
 	"sallyport/provisioning/phases"
+	"sallyport/provisioning/update"
 )
 
 // Console shows the page of a machine on one terminal.
@@ -140,6 +141,11 @@ func (c *Console) page() Page {
 		p.Claim = firstLine(filepath.Join(m.State, phases.ClaimFile))
 	}
 	p.Verdict = firstLine(filepath.Join(m.Run, phases.VerdictFile))
+	if s, err := (&update.Box{State: filepath.Join(m.State, "update")}).Load(); err == nil {
+		p.Versions = s.Lines()
+	} else {
+		p.Versions = []string{phases.Words(err)}
+	}
 	return p
 }
 

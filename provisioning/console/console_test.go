@@ -121,7 +121,8 @@ func machine(t *testing.T) *phases.Machine {
 	for path, text := range map[string]string{
 		"var/provision/.keep": "", "var/booking/claim-code": "7K2M-Q4XV-5TCB-R6NE\n", "run/console/recovery-key": key + "\n",
 		"usr/lib/os-release": "NAME=x\nIMAGE_VERSION=\"1.2.3\"\n", "run/verdict": "SALLYPORT version=1.2.3 slot=- verdict=good failed=[]\n",
-		"run/phases.json": `[{"phase":"recovery","state":"waiting","says":"Write it down."}]`,
+		"var/update/state.json": `{"current":"1.2.3","refused":[{"version":"1.2.0","at":"2026-11-01T02:00:00Z","why":"old"},{"version":"1.3.0","at":"2026-11-22T02:00:00Z","why":"health check link"}]}`,
+		"run/phases.json":       `[{"phase":"recovery","state":"waiting","says":"Write it down."}]`,
 	} {
 		at := filepath.Join(dir, path)
 		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
@@ -142,7 +143,8 @@ func TestSerialLineIsToldWhatChanges(t *testing.T) {
 	done := make(chan error, 1)
 	c := Console{Machine: m, In: in, Out: out, Addresses: func() []string { return nil }}
 	go func() { done <- c.Serve(ctx) }()
-	out.next(t, "Sallyport 1.2.3", "Recovery key: "+key, "Claim code: 7K2M-Q4XV-5TCB-R6NE", "verdict=good")
+	out.next(t, "Sallyport 1.2.3", "Recovery key: "+key, "Claim code: 7K2M-Q4XV-5TCB-R6NE", "verdict=good",
+		"Version 1.3.0 was refused on 2026-11-22: health check link.")
 	say := func(line string) {
 		if _, err := io.WriteString(keyboard, line+"\n"); err != nil {
 			t.Fatal(err)

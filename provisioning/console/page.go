@@ -26,9 +26,10 @@ type Page struct {
 	Recovery  string // key that nobody has written down yet
 	Ask       bool   // somebody may still say that the key is written down
 	Phases    []phases.Result
-	Verdict   string // of the health of the box; "" before it was asked
-	Blank     bool   // the site file wants nothing shown once the box is claimed
-	Said      string // the answer to what was typed last
+	Verdict   string   // of the health of the box; "" before it was asked
+	Versions  []string // on trial, or given up
+	Blank     bool     // the site file wants nothing shown once the box is claimed
+	Said      string   // the answer to what was typed last
 }
 
 // Lines are the page for a person, from the top.
@@ -53,6 +54,7 @@ func (p Page) Lines() []string {
 	if p.Verdict != "" {
 		lines = append(lines, p.Verdict)
 	}
+	lines = append(lines, p.Versions...)
 	if p.Recovery != "" {
 		lines = append(lines, "Recovery key: "+p.Recovery,
 			"It opens the disk when this machine no longer can, and is stored nowhere. Write it down now.",

@@ -64,6 +64,23 @@ func (s State) Refusal(v bundle.Version) (Refusal, bool) {
 	return Refusal{}, false
 }
 
+// Lines say what somebody in front of the box has to know of its versions: what is on trial, and what was given up since
+// the one that runs was found good. Mostly there is nothing.
+func (s State) Lines() (lines []string) {
+	if t := s.Trial; t != nil && t.Installed {
+		lines = append(lines, fmt.Sprintf("Version %v is on trial; %v is kept beside it.", t.Version, t.From))
+	}
+	if !s.Interrupted.Zero() {
+		lines = append(lines, fmt.Sprintf("The trial of version %v was interrupted; it may be installed once more.", s.Interrupted))
+	}
+	for _, r := range s.Refused {
+		if s.Current.Older(r.Version) {
+			lines = append(lines, fmt.Sprintf("Version %v was refused on %s: %s.", r.Version, r.At.Format(time.DateOnly), r.Why))
+		}
+	}
+	return lines
+}
+
 // refuse notes a refusal and ends the version's trial.
 func (s *State) refuse(v bundle.Version, why string, at time.Time) {
 	s.Refused = slices.DeleteFunc(s.Refused, func(r Refusal) bool { return r.Version == v })
