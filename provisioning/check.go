@@ -1,6 +1,8 @@
 package provisioning
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"net/mail"
 	"net/netip"
@@ -11,6 +13,8 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // the machine that checks a file may have no zones of its own
+
+	"filippo.io/age"
 
 	"sallyport/appliance/money"
 )
@@ -25,6 +29,7 @@ func (c *checker) all() {
 	c.required()
 	c.facility()
 	c.services()
+	c.handover()
 	c.later()
 	c.ports()
 	c.network()
@@ -204,6 +209,24 @@ func (c *checker) mail(m Mail) {
 	}
 }
 
+// handover looks at what the owner gets beside the console.
+func (c *checker) handover() {
+	if sum := c.site.Claim.SHA256; sum != "" {
+		c.ask("claim.sha256", func() {
+			if b, err := hex.DecodeString(sum); err != nil || len(b) != sha256.Size {
+				c.say("claim.sha256", "write the SHA-256 of the code's sixteen letters, in capitals and without hyphens, as 64 hex digits, or \"\": the console shows a code")
+			}
+		})
+	}
+	if to := c.site.Recovery.Recipient; to != "" {
+		c.ask("recovery.recipient", func() {
+			if _, err := age.ParseX25519Recipient(to); err != nil {
+				c.say("recovery.recipient", "write an age recipient, which begins with \"age1\", or \"\": the console alone shows the recovery key")
+			}
+		})
+	}
+}
+
 // later refuses settings that would have no effect in this version.
 func (c *checker) later() {
 	s := c.site
@@ -212,8 +235,6 @@ func (c *checker) later() {
 		asked bool
 		say   string
 	}{
-		{"claim.sha256", s.Claim.SHA256 != "", "\"\": the console shows the claim code"},
-		{"recovery.recipient", s.Recovery.Recipient != "", "\"\": the console shows the recovery key once"},
 		{"central.enabled", s.Central.Enabled, "false"},
 		{"mail.login", s.Mail.Login != "", "\"\": the relay takes mail from the box's address"},
 		{"sms.url", s.SMS.URL != "", "\"\""},

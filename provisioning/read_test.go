@@ -131,6 +131,8 @@ func TestProblemsNameLineKeyAndWhatToWrite(t *testing.T) {
 		{"id", `id = "harbour"`, `id = "Harbour Jail"`, "facility.id", "a short word", 0},
 		{"required key", "kind = \"jail\"", "# kind", "facility.kind", "is missing; write a line kind = ...", -3},
 		{"acme", `certificate = "local"`, `certificate = "acme"`, "zone.internet.certificate", `not available yet: write "file" or "local"`, 0},
+		{"claim code itself", "[claim]\nsha256 = \"\"", "[claim]\nsha256 = \"7K2M-Q4XV-5TCB-R6NE\"", "claim.sha256", "as 64 hex digits", 1},
+		{"no recipient", "[recovery]\nrecipient = \"\"", "[recovery]\nrecipient = \"jo@harbour.example\"", "recovery.recipient", "begins with \"age1\"", 1},
 		{"later", `enabled = false`, `enabled = true`, "central.enabled", "is not available yet; write false", 0},
 		{"mail in the clear", `tls = "starttls"`, `tls = "none"`, "mail.tls", `write "starttls"`, 0},
 		{"mail without a sender", `from = "visits@harbour.example"`, `from = "visits"`, "mail.from", "write the address that mails come from", 0},

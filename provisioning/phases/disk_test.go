@@ -1,11 +1,16 @@
 package phases
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
 
 	"sallyport/appliance/fault"
 )
@@ -138,5 +143,38 @@ func TestDataPartitionThatWasJustMade(t *testing.T) {
 	m.Udev = b.path("run/udev/data")
 	if r := ran(t, m, List())[Disk]; r.State != Done {
 		t.Errorf("udev knows the name: %+v", r)
+	}
+}
+
+// The owner of the site file's recipient opens the sealed copy; nobody else reads the key in it, and it is the copy of the
+// key that is in force.
+func TestRecoveryKeyIsSealedToTheOwner(t *testing.T) {
+	owner, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBoard(t)
+	b.disks()
+	text := strings.Replace(sample(t), "[recovery]\nrecipient = \"\"", "[recovery]\nrecipient = \""+owner.Recipient().String()+"\"", 1)
+	if text == sample(t) {
+		t.Fatal("the sample has no recipient to change")
+	}
+	b.write("credentials/site", text)
+	for range 2 {
+		m := b.boot()
+		if all := ran(t, m, List()); all[Site].State != Done {
+			t.Fatalf("seed: %+v", all[Seed])
+		}
+		sealed, err := os.ReadFile(b.path("var/provision/" + sealedFile))
+		if err != nil || strings.Contains(string(sealed), m.RecoveryKey()) {
+			t.Fatalf("sealed copy: %v", err)
+		}
+		r, err := age.Decrypt(armor.NewReader(bytes.NewReader(sealed)), owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plain, err := io.ReadAll(r); err != nil || strings.TrimSpace(string(plain)) != m.RecoveryKey() {
+			t.Errorf("the sealed copy holds another key: %v", err)
+		}
 	}
 }
