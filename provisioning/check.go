@@ -260,7 +260,8 @@ func (c *checker) later() {
 		}
 	}
 	for _, z := range []struct{ key, value string }{
-		{"zone.internet.certificate", s.Zones.Internet.Certificate}, {"zone.staff.certificate", s.Zones.Staff.Certificate},
+		{"zone.internet.certificate", s.Zones.Internet.Certificate},
+		{"zone.staff.certificate", s.Zones.Staff.Certificate},
 		{"zone.management.certificate", s.Zones.Management.Certificate},
 	} {
 		if z.value == "acme" {

@@ -251,7 +251,8 @@ func (n *netChecker) gateways() {
 		zone         string
 		list, owners []string
 	}{
-		{"zone.internet", z.Internet.Gateway, z.Internet.Address}, {"zone.staff", z.Staff.Gateway, z.Staff.Address},
+		{"zone.internet", z.Internet.Gateway, z.Internet.Address},
+		{"zone.staff", z.Staff.Gateway, z.Staff.Address},
 		{"zone.management", z.Management.Gateway, z.Management.Address},
 	} {
 		key := join(g.zone, "gateway")
