@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 )
@@ -15,7 +14,7 @@ import (
 const networkd = "/lib/systemd/systemd-networkd"
 
 // inNetwork gives networkd a network with a cable in each port, system folders of its own, and the rendered files. It
-// prints what it has made as soon as the addresses that are asked for are there.
+// ends as soon as the addresses and routes that are asked for are there; a blank in one is written as _.
 const inNetwork = `
 set -eu
 mount -t sysfs -o ro sysfs /sys
@@ -36,9 +35,9 @@ for name in $2; do
 	until [ "$(cat "/sys/class/net/$name/operstate")" = up ]; do sleep 0.05; done
 done
 for want in $3; do
+	want=$(echo "$want" | tr _ ' ')
 	until { ip -o address; ip route; ip -6 route; } | grep -qF "$want"; do sleep 0.05; done
 done
-echo "made:"; ip -o address; ip route; ip -6 route
 `
 
 // complaint is what udev and networkd say about a line that they do not take.
@@ -51,7 +50,8 @@ func TestNetworkdTakesTheFiles(t *testing.T) {
 		{"small", "trunk", ""},
 		{
 			"ports", "wan0 kiosk0 tablet0 staff0 mgmt0",
-			"198.51.100.10/28 2001:db8:1::10/64 192.168.40.1/26 192.168.44.1/22 172.20.30.5/24 2001:db8:20:30::5/64 2001:db8:20::/48 172.20.0.0/16",
+			"198.51.100.10/28 2001:db8:1::10/64 192.168.40.1/26 192.168.44.1/22 172.20.30.5/24 2001:db8:20:30::5/64 " +
+				"2001:db8:20::/48 172.20.0.0/16 default_via_198.51.100.1_dev_wan0",
 		},
 		{"waiting", "mgmt0", ""},
 	} {
@@ -79,9 +79,6 @@ func TestNetworkdTakesTheFiles(t *testing.T) {
 			}
 			for _, line := range complaint.FindAllString(string(out), -1) {
 				t.Error(line)
-			}
-			if tt.name == "ports" && !strings.Contains(string(out), "default via 198.51.100.1 dev wan0") {
-				t.Errorf("there is no way out:\n%s", out)
 			}
 		})
 	}
