@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport/provisioning/bundle"
 	"sallyport/provisioning/bundle/bundletest"
@@ -119,15 +120,14 @@ func (w workbench) slots(t *testing.T) string {
 	return strings.Join(all, " ")
 }
 
-// TestTheRealSysupdate installs updates with the image's own systemd-sysupdate and its own transfers, on a disk that is a
-// file: into the spare slot, never into the one that runs, and over a version that was refused.
-func TestTheRealSysupdate(t *testing.T) {
-	w := newWorkbench(t)
-	w.disk(t, "1.0.0")
-	b := newBox(t, "1.0.0")
+// box is a machine that runs a version from the first slot of the disk, and is updated by the real systemd-sysupdate.
+func (w workbench) box(t *testing.T, running string) *box {
+	t.Helper()
+	w.disk(t, running)
+	b := newBox(t, running)
 	b.State, b.esp = filepath.Join(w.outside, "update"), filepath.Join(w.outside, "efi/EFI/Linux")
 	b.Loaders = []string{filepath.Join(w.outside, "efi")}
-	put(t, filepath.Join(b.esp, "sallyport_1.0.0.efi"), "")
+	put(t, filepath.Join(b.esp, "sallyport_"+running+".efi"), "")
 	b.Sysupdate = func(ctx context.Context, v bundle.Version) error {
 		out, err := w.run(ctx, "/usr/lib/systemd/systemd-sysupdate", "--definitions="+w.inside+"/sysupdate.d", "--verify=no", "update", v.String())
 		if err != nil {
@@ -135,7 +135,15 @@ func TestTheRealSysupdate(t *testing.T) {
 		}
 		return nil
 	}
-	w.transfers(t, "1.0.0")
+	w.transfers(t, running)
+	return b
+}
+
+// TestTheRealSysupdate installs updates with the image's own systemd-sysupdate and its own transfers, on a disk that is a
+// file: into the spare slot, never into the one that runs, and over a version that was refused.
+func TestTheRealSysupdate(t *testing.T) {
+	w := newWorkbench(t)
+	b := w.box(t, "1.0.0")
 	bring := func(version string) string {
 		t.Helper()
 		return bundletest.Pack(t, t.TempDir(), bundletest.Release(t, version, 13), b.key)
@@ -185,5 +193,46 @@ func TestTheRealSysupdate(t *testing.T) {
 	b.must(err)
 	if !strings.Contains(string(disk), string(root)) {
 		t.Error("the root on the disk is not the one of the update")
+	}
+}
+
+// TestSysupdateCutAnywhere kills systemd-sysupdate later and later until it comes to its end. Wherever that was, the slot
+// that runs is untouched, the loader knows of the new version only when both of its partitions are there, and the next
+// install goes on.
+func TestSysupdateCutAnywhere(t *testing.T) {
+	w := newWorkbench(t)
+	b := w.box(t, "1.0.0")
+	path := bundletest.Pack(t, t.TempDir(), bundletest.Release(t, "1.1.0", 13), b.key)
+	const before = "sallyport_1.0.0_verity sallyport_1.0.0 "
+	for cuts := 0; ; cuts++ {
+		real := b.Sysupdate
+		b.Sysupdate = func(ctx context.Context, v bundle.Version) error {
+			ctx, cancel := context.WithTimeout(ctx, time.Duration(5+10*cuts)*time.Millisecond)
+			defer cancel()
+			return real(ctx, v)
+		}
+		_, err := b.Install(t.Context(), path)
+		b.Sysupdate = real
+		slots := w.slots(t)
+		if !strings.HasPrefix(slots, before) {
+			t.Fatalf("cut %d: the slots are %s", cuts, slots)
+		}
+		if entry := b.entry("1.1.0"); entry != "" && slots != before+"sallyport_1.1.0_verity sallyport_1.1.0" {
+			t.Fatalf("cut %d: the loader has %s and the slots are %s", cuts, entry, slots)
+		}
+		b.settle()
+		if why := b.refused("1.1.0"); why != "" {
+			t.Fatalf("cut %d: refused (%s)", cuts, why)
+		}
+		if err == nil {
+			t.Logf("whole after %d cuts", cuts)
+			if cuts < 3 {
+				t.Error("hardly anything was cut: the test proves nothing")
+			}
+			break
+		}
+	}
+	if got := b.entry("1.1.0"); got != "sallyport_1.1.0+2-0.efi" {
+		t.Errorf("the loader has %s", got)
 	}
 }
