@@ -78,7 +78,7 @@ func (g *gateway) ready(env *unit.Env, c config, ln net.Listener, certificate st
 // serveSignals is the part that serves call clients on one listener.
 func (g *gateway) serveSignals(door string, ln net.Listener) func(context.Context) error {
 	web := &http.Server{
-		Handler: g.signals.Door(door), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10,
+		Handler: g.signals.Door(door), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // its lines hold clients' addresses
 	}
 	return unit.HTTP(ln, func(l net.Listener) error {
