@@ -28,6 +28,19 @@ func (h *heard) Write(b []byte) (int, error) { return h.said.Write(b) }
 func (h *heard) Read([]byte) (int, error)    { return 0, io.EOF }
 func (h *heard) Close() error                { return nil }
 
+// A greeting that goes on and on, each record as it should be, is not read beyond 16 KiB.
+func TestGreetingHasALimit(t *testing.T) {
+	said := append([]byte{22, 3, 1, 0x20, 0, 1, 0, 0xff, 0xff}, make([]byte, 0x2000-4)...)
+	for range 7 {
+		said = append(append(said, 22, 3, 1, 0x20, 0), make([]byte, 0x2000)...)
+	}
+	whole := bytes.NewReader(said)
+	_, _, err := hello(spoken{in: whole})
+	if read := len(said) - whole.Len(); err == nil || read > 16<<10 || read < 12<<10 {
+		t.Errorf("%d bytes were read, %v", read, err)
+	}
+}
+
 // FuzzHello holds that every byte is passed on that was read to understand a greeting, and that no more is read than the
 // limit, in whatever pieces it comes.
 func FuzzHello(f *testing.F) {
