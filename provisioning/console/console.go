@@ -60,7 +60,9 @@ func (c *Console) Serve(ctx context.Context) error {
 				typed = nil // no keyboard; the page goes on
 				continue
 			}
-			said = c.answer(ctx, line)
+			if said = c.answer(ctx, line); strings.TrimSpace(line) == "" {
+				before = nil // whoever has just come to the line wants to see all of it
+			}
 		case <-c.Machine.Clock.After(every):
 		}
 	}

@@ -154,6 +154,8 @@ func TestSerialLineIsToldWhatChanges(t *testing.T) {
 	if part := out.next(t, "not its first and its last group"); strings.Contains(part, key) {
 		t.Errorf("what has not changed is told again: %q", part)
 	}
+	say("")
+	out.next(t, "Sallyport 1.2.3", "Recovery key: "+key)
 	say("bcdefghi jklnrtuv")
 	if part := out.next(t, "Thank you"); strings.Contains(part, key) {
 		t.Errorf("the key is shown on: %q", part)
