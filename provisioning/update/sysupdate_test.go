@@ -60,8 +60,10 @@ func (w workbench) disk(t *testing.T, version string) {
 	t.Helper()
 	folder := filepath.Join(w.outside, "repart.d")
 	for i, p := range []struct{ kind, label, size string }{
-		{"root-verity", "sallyport_" + version + "_verity", "4M"}, {"root", "sallyport_" + version, "16M"},
-		{"root-verity", "_empty", "4M"}, {"root", "_empty", "16M"},
+		{"root-verity", "sallyport_" + version + "_verity", "4M"},
+		{"root", "sallyport_" + version, "16M"},
+		{"root-verity", "_empty", "4M"},
+		{"root", "_empty", "16M"},
 	} {
 		text := fmt.Sprintf("[Partition]\nType=%s\nLabel=%s\nSizeMinBytes=%s\nSizeMaxBytes=%s\n", p.kind, p.label, p.size, p.size)
 		put(t, filepath.Join(folder, fmt.Sprintf("%d0.conf", i+1)), text)
