@@ -1,7 +1,8 @@
 // Command sallyportctl is the operator's command line on the machine.
 //
 // It speaks the link, where it has the routes of an operator, and opens nothing of the running appliance by itself; it
-// reads only recordings that are given to it as files. Exit codes: 0 well, 1 failed or altered, 2 whole with declared
+// reads only recordings and updates that are given to it as files. What needs root on the box, such as first boot, the
+// network and new versions, are commands that units start. Exit codes: 0 well, 1 failed or altered, 2 whole with declared
 // gaps, 64 a wrong command line.
 package main
 
