@@ -64,8 +64,8 @@ func (s State) Refusal(v bundle.Version) (Refusal, bool) {
 	return Refusal{}, false
 }
 
-// Lines say what somebody in front of the box has to know of its versions: what is on trial, and what was given up since
-// the one that runs was found good. Mostly there is nothing.
+// Lines say what somebody in front of the box has to know of its versions: which one is on trial, which were given up
+// since the one that runs was found good, and otherwise what is in the other slot.
 func (s State) Lines() (lines []string) {
 	if t := s.Trial; t != nil && t.Installed {
 		lines = append(lines, fmt.Sprintf("Version %v is on trial; %v is kept beside it.", t.Version, t.From))
@@ -77,6 +77,9 @@ func (s State) Lines() (lines []string) {
 		if s.Current.Older(r.Version) {
 			lines = append(lines, fmt.Sprintf("Version %v was refused on %s: %s.", r.Version, r.At.Format(time.DateOnly), r.Why))
 		}
+	}
+	if len(lines) == 0 && !s.Previous.Zero() {
+		lines = append(lines, fmt.Sprintf("The version before, %v, is in the other slot.", s.Previous))
 	}
 	return lines
 }

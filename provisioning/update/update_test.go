@@ -88,6 +88,7 @@ func TestGoodUpdate(t *testing.T) {
 	if s.Trial != nil || s.Current.String() != "1.5.0" || s.Previous.String() != "1.4.0" || len(s.Refused) != 0 {
 		t.Errorf("at the end: %+v", s)
 	}
+	says(t, strings.Join(s.Lines(), "\n"), "version before, 1.4.0, is in the other slot")
 	for _, gone := range []string{path, filepath.Join(b.State, "ready")} {
 		if _, err := os.Stat(gone); err == nil {
 			t.Errorf("%s is left", gone)
@@ -136,6 +137,7 @@ func TestBadUpdateIsRefused(t *testing.T) {
 			if s := b.state(); s.Trial != nil || s.Current.String() != "1.4.0" {
 				t.Errorf("state %+v", s)
 			}
+			says(t, strings.Join(b.state().Lines(), "\n"), "Version 1.5.0 was refused on 2026-11-22: ")
 			if _, err := b.Install(t.Context(), path); fault.CodeOf(err) != "update.refused" {
 				t.Errorf("it is installed again: %v", err)
 			}
