@@ -155,8 +155,10 @@ func TestClaimCodeThatTheInstallerHas(t *testing.T) {
 		h.write(func(tx *store.Tx) (err error) { ok, err = h.ExpectClaim(tx, hex.EncodeToString(sum[:])); return err })
 		return ok
 	}
-	if !expect() || !expect() {
-		t.Fatal("the installer's code is not expected")
+	for range 2 { // once at each start of the box
+		if !expect() {
+			t.Fatal("the installer's code is not expected")
+		}
 	}
 	for range 5 {
 		_, _, _ = h.ClaimAppliance(ctx, "AAAA-AAAA-AAAA-AAAA", "Ada", "ada.wells", password)
