@@ -133,12 +133,9 @@ func (c *Console) page() Page {
 			}
 		}
 	}
-	p.Ask = p.Recovery == "" && slices.ContainsFunc(p.Phases, func(r phases.Result) bool {
-		return r.Phase == phases.Recovery && r.State == phases.Waiting
-	}) && !m.Confirmed()
-	if p.Recovery == "" && !p.Ask {
-		p.Phases = slices.DeleteFunc(p.Phases, func(r phases.Result) bool { return r.Phase == phases.Recovery && r.State == phases.Waiting })
-	}
+	waits := func(r phases.Result) bool { return r.Phase == phases.Recovery && r.State == phases.Waiting }
+	p.Ask = p.Recovery == "" && slices.ContainsFunc(p.Phases, waits) && !m.Confirmed()
+	p.Phases = slices.DeleteFunc(p.Phases, waits) // the page has words of its own for it
 	if !p.Claimed {
 		p.Claim = firstLine(filepath.Join(m.State, phases.ClaimFile))
 	}
