@@ -29,6 +29,7 @@ type Operation struct {
 	Stage  string // public, any, full
 	Can    string // capability of staff, "" when the session is enough
 	Limit  int    // requests a minute from one address, 0: only the door's own limit
+	Fresh  int    // minutes that the session's second factor may be old, 0: as old as the session
 	params []parameter
 	body   *schema // nil: no JSON body is read
 	stream bool    // a body that is not JSON
@@ -68,7 +69,7 @@ func Load() (*Contract, error) {
 	}
 	for path, methods := range doc.Paths {
 		for method, raw := range methods {
-			op := Operation{ID: raw.ID, Method: strings.ToUpper(method), Path: path, Stage: raw.Stage, Can: raw.Can, Limit: raw.Limit}
+			op := Operation{ID: raw.ID, Method: strings.ToUpper(method), Path: path, Stage: raw.Stage, Can: raw.Can, Limit: raw.Limit, Fresh: raw.Fresh}
 			op.Door = strings.SplitN(path, "/", 4)[2]
 			if op.Stage == "" {
 				op.Stage = "full"
@@ -114,6 +115,7 @@ type rawOperation struct {
 	Stage      string      `json:"x-stage"`
 	Can        string      `json:"x-can"`
 	Limit      int         `json:"x-limit"`
+	Fresh      int         `json:"x-fresh"`
 	Parameters []parameter `json:"parameters"`
 	Body       *rawBody    `json:"requestBody"`
 }

@@ -245,6 +245,9 @@ func (d *Door) enter(c fiber.Ctx) error {
 	if err := admit(op, r, noSession); err != nil {
 		return err
 	}
+	if err := d.stepUp(op, r); err != nil {
+		return err
+	}
 	if changes && r.Session.ID != "" && op.Stage != "public" {
 		token := c.Get("X-CSRF-Token")
 		if subtle.ConstantTimeCompare([]byte(token), []byte(r.Session.CSRF)) != 1 {
@@ -261,6 +264,14 @@ func (d *Door) enter(c fiber.Ctx) error {
 	}
 	c.SetContext(context.WithValue(c.Context(), requestKey{}, r))
 	return c.Next()
+}
+
+// stepUp asks for the second factor again where it was shown too long ago (B8).
+func (d *Door) stepUp(op *Operation, r *Request) error {
+	if op.Fresh == 0 || d.o.Clock.Now().Sub(r.Session.Factor) <= time.Duration(op.Fresh)*time.Minute {
+		return nil
+	}
+	return fault.New("api.stepUp", fault.Unauthenticated, "Show that it is you: type the code of your authenticator.").WithCode("staff.stepUp")
 }
 
 // admit decides by stage and capability. Whoever may not know that a route exists gets NotFound.

@@ -93,6 +93,22 @@ class Setup {
     location.assign('/');
   }
 
+  /** Waits for the second factor again; the dialog answers whether it was shown. */
+  proof = $state.raw<((shown: boolean) => void) | undefined>();
+
+  /** Asks; where the second factor was shown too long ago, has it shown again and asks once more. */
+  async proved<T>(f: () => Promise<T>): Promise<T> {
+    try {
+      return await f();
+    } catch (e) {
+      if (Problem.from(e).code !== 'staff.stepUp') throw e;
+      const shown = await new Promise<boolean>((done) => (this.proof = done));
+      this.proof = undefined;
+      if (!shown) throw e;
+      return f();
+    }
+  }
+
   get zone(): string {
     return this.state?.facility?.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
   }

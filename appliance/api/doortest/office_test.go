@@ -159,3 +159,37 @@ func TestRetiredStationIsCutOff(t *testing.T) {
 		t.Errorf("the visit is marked %v", got)
 	}
 }
+
+// Accounts of staff are changed by somebody whose second factor was shown a moment ago, not by whoever finds the page open.
+func TestStaffAreChangedWithAFreshFactor(t *testing.T) {
+	h := Open(t)
+	admin := h.EnterStaff("setup", access.StageFull, access.Administrator)
+	lou := map[string]any{"name": "Lou Park", "username": "lou.park", "roles": []string{"monitor"}}
+	h.Site.Clock.Advance(5 * time.Minute)
+	made := admin.Must(201, "POST", "/api/setup/staff", lou)
+	h.Site.Clock.Advance(time.Second)
+	path := "/api/setup/staff/" + dig(t, made.Body, "staff", "id").(string)
+	for _, act := range []struct {
+		method, path string
+		body         any
+	}{
+		{"POST", "/api/setup/staff", with(lou, "username", "kit.hale")},
+		{"PUT", path, map[string]any{"name": "Lou", "roles": []string{"clerk"}}},
+		{"POST", path + "/reset", nil},
+		{"POST", path + "/disable", nil},
+		{"POST", path + "/enable", nil},
+	} {
+		if a := admin.Must(401, act.method, act.path, act.body); a.Code() != "staff.stepUp" {
+			t.Errorf("%s %s: %s", act.method, act.path, a.Raw)
+		}
+	}
+	admin.Must(200, "GET", "/api/setup/staff", nil)
+	code, err := totp.GenerateCode("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", h.Site.Clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin.Must(200, "POST", "/api/setup/session/totp", map[string]any{"code": code})
+	if got := admin.Must(200, "POST", path+"/disable", nil).Body["state"]; got != "disabled" {
+		t.Errorf("after the code: %v", got)
+	}
+}

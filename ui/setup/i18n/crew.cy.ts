@@ -49,6 +49,7 @@ export default {
     codeUntil: (p) => `Mae’n dda tan ${p.date}, ${p.time}.`,
     code: 'Cod',
     print: 'Argraffu',
+    proof: 'Dangosoch eich cod beth amser yn ôl. Dangoswch ef eto cyn newid cyfrifon.',
     alone: 'Chi yw’r unig un hyd yma. Ychwanegwch o leiaf glerc a chymedrolwr.',
     aloneAdmin: 'Chi yw’r unig weinyddwr. Os collwch eich ffôn, ni all neb eich gadael i mewn. Ychwanegwch ail un.',
   },

@@ -48,6 +48,7 @@ export default {
     codeUntil: (p: { date: string; time: string }) => `It is good until ${p.date}, ${p.time}.`,
     code: 'Code',
     print: 'Print',
+    proof: 'You showed your code a while ago. Show it again before you change accounts.',
     alone: 'You are the only one so far. Add at least a clerk and a moderator.',
     aloneAdmin: 'You are the only administrator. If you lose your phone, nobody can let you in. Add a second one.',
   },

@@ -49,6 +49,7 @@ export default {
     codeUntil: (p) => `Sirve hasta el ${p.date}, ${p.time}.`,
     code: 'Código',
     print: 'Imprimir',
+    proof: 'Mostró su código hace un rato. Muéstrelo de nuevo antes de cambiar cuentas.',
     alone: 'Por ahora solo está usted. Agregue al menos a un oficinista y a un moderador.',
     aloneAdmin: 'Usted es el único administrador. Si pierde su teléfono, nadie puede dejarle entrar. Agregue a un segundo.',
   },
