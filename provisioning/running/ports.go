@@ -101,35 +101,51 @@ func (s *System) rename(ctx context.Context, site *provisioning.Site, changed []
 
 type move struct{ from, to string }
 
-// swap renames over names between, because one port may get the name that another one has.
+// swap renames over names between, because one port may get the name that another one has. An earlier try may have been
+// cut while ports had such names.
 func (s *System) swap(ctx context.Context, moves []move, facts provisioning.Facts) error {
-	step := func(from, to string) error {
-		if _, err := s.Tool(ctx, "", "ip", "link", "set", "dev", from, "down"); err != nil {
-			return err
-		}
-		_, err := s.Tool(ctx, "", "ip", "link", "set", "dev", from, "name", to)
-		return err
+	taken := map[string]bool{}
+	for _, n := range facts.NICs {
+		taken[n.Name] = true
 	}
+	aside := func(name string) (string, error) {
+		between := ""
+		for i := 0; between == "" || taken[between]; i++ {
+			between = fmt.Sprintf("moving%d", i)
+		}
+		taken[between] = true
+		return between, s.step(ctx, name, between)
+	}
+	last := slices.Clone(moves)
 	for i, m := range moves {
 		// A port that has a wanted name and is not wanted itself makes room.
-		stays := slices.ContainsFunc(facts.NICs, func(n provisioning.NIC) bool { return n.Name == m.to }) &&
-			!slices.ContainsFunc(moves, func(o move) bool { return o.from == m.to })
-		if stays {
-			if err := step(m.to, fmt.Sprintf("spare%d", i)); err != nil {
+		if taken[m.to] && !slices.ContainsFunc(moves, func(o move) bool { return o.from == m.to }) {
+			if _, err := aside(m.to); err != nil {
 				return err
 			}
 		}
-		if err := step(m.from, fmt.Sprintf("moving%d", i)); err != nil {
+		between, err := aside(m.from)
+		if err != nil {
 			return err
 		}
+		last[i].from = between
+		s.Log.Info("a port gets its name", "op", "running.rename", "from", m.from, "name", m.to)
 	}
-	for i, m := range moves {
-		if err := step(fmt.Sprintf("moving%d", i), m.to); err != nil {
+	for _, m := range last {
+		if err := s.step(ctx, m.from, m.to); err != nil {
 			return err
 		}
-		s.Log.Info("a port has its name", "op", "running.rename", "from", m.from, "name", m.to)
 	}
 	return nil
+}
+
+// step renames one port, which must be down for it.
+func (s *System) step(ctx context.Context, from, to string) error {
+	if _, err := s.Tool(ctx, "", "ip", "link", "set", "dev", from, "down"); err != nil {
+		return err
+	}
+	_, err := s.Tool(ctx, "", "ip", "link", "set", "dev", from, "name", to)
+	return err
 }
 
 // dropVLANs removes tagged interfaces of an earlier site: networkd makes them and never takes them away.

@@ -76,17 +76,36 @@ func (s *System) Apply(ctx context.Context) error {
 	return errors.Join(bad, s.Run(ctx, site, facts))
 }
 
-// Run makes the running system that of a site, or the waiting state (nil). It may be repeated: what stands already is
-// left alone.
+// whole is a file that is there while all who read the files have been told.
+const whole = "/run/sallyport/applied"
+
+// Run makes the running system that of a site, or the waiting state (nil). It may be cut and repeated: what stands already
+// is left alone, and what was placed without everybody being told is told again.
 func (s *System) Run(ctx context.Context, site *provisioning.Site, facts provisioning.Facts) error {
-	changed, err := s.Place(provisioning.Render(site, facts))
+	_, err := os.Stat(s.path(whole))
+	cut := err != nil
+	if err := os.Remove(s.path(whole)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	files := provisioning.Render(site, facts)
+	changed, err := s.Place(files)
 	if err != nil {
 		return err
 	}
-	if len(changed) == 0 {
-		return nil
+	if cut {
+		for _, f := range files {
+			if !slices.Contains(changed, f.Path) {
+				changed = append(changed, f.Path)
+			}
+		}
 	}
-	return errors.Join(s.network(ctx, site, changed), s.rules(ctx, changed), s.doors(ctx, changed))
+	if len(changed) > 0 {
+		err = errors.Join(s.network(ctx, site, changed), s.rules(ctx, changed), s.doors(ctx, changed))
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.path(whole), nil, 0o644)
 }
 
 // Place writes files, removes those of an earlier site, and returns the paths that changed, sorted.

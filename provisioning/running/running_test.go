@@ -157,6 +157,40 @@ func TestWaitingThenSite(t *testing.T) {
 	}
 }
 
+// Whatever ends in the middle is done when it is done again: the rules, the ports, the doors.
+func TestCutIsRepeated(t *testing.T) {
+	for _, at := range []string{
+		"udevadm settle", "ip link set dev enp24s0f0 down", "ip link set dev moving0 down", "ip link set dev moving0 name", "nft", "systemctl --no-block",
+	} {
+		b := newBox(t)
+		b.rack()
+		tool, failed := b.Tool, false
+		b.Tool = func(ctx context.Context, input, name string, args ...string) (string, error) {
+			if line := name + " " + strings.Join(args, " "); strings.HasPrefix(line, at) && !failed {
+				failed = true
+				panic("the power goes")
+			}
+			return tool(ctx, input, name, args...)
+		}
+		func() {
+			defer func() { _ = recover() }()
+			_ = b.Apply(t.Context())
+		}()
+		if err := b.Apply(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ran := strings.Join(b.ran, "\n")
+		for _, want := range []string{"nft -f", "systemctl --no-block start sallyport-doors.target bookingd-setup.socket"} {
+			if !failed || !strings.Contains(ran, want) {
+				t.Errorf("cut at %q (%v), %q did not run:\n%s", at, failed, want, ran)
+			}
+		}
+		if diff := cmp.Diff([]string{"enp24s0f1 3c:ec:ef:00:00:02", "mgmt0 3c:ec:ef:00:00:01"}, b.names()); diff != "" {
+			t.Errorf("cut at %q, ports (-want +got):\n%s", at, diff)
+		}
+	}
+}
+
 // Two ports that change places go over names between; a port that has a wanted name and no zone makes room.
 func TestPortsChangePlaces(t *testing.T) {
 	b := newBox(t)
@@ -177,7 +211,7 @@ func TestPortsChangePlaces(t *testing.T) {
 	if err := b.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"spare0 3c:ec:ef:00:00:99", "wan0 3c:ec:ef:00:00:01"}, b.names()); diff != "" {
+	if diff := cmp.Diff([]string{"moving0 3c:ec:ef:00:00:99", "wan0 3c:ec:ef:00:00:01"}, b.names()); diff != "" {
 		t.Errorf("ports (-want +got):\n%s", diff)
 	}
 }
