@@ -208,3 +208,30 @@ func TestResultsOfLaterPhasesJoinTheOthers(t *testing.T) {
 		t.Errorf("%d results, %v", len(all), err)
 	}
 }
+
+// Two boxes made from one image with one seed have no secret in common. (The recovery key is made by systemd.)
+func TestTwoBoxesShareNoSecret(t *testing.T) {
+	seen := map[string]string{}
+	for _, name := range []string{"one", "other"} {
+		b := newBoard(t)
+		b.disks()
+		b.write("credentials/site", sample(t))
+		if r := ran(t, b.boot(), List())[Authority]; r.State != Done {
+			t.Fatal(r.Says)
+		}
+		files, err := os.ReadDir(b.path("var/secrets"))
+		if err != nil || len(files) < len(SecretNames())+len(TLSNames())+2 {
+			t.Fatalf("%d files, %v", len(files), err)
+		}
+		for _, f := range files {
+			text, err := os.ReadFile(b.path("var/secrets/" + f.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if other, ok := seen[string(text)]; ok {
+				t.Errorf("%s of the %s box is %s", f.Name(), name, other)
+			}
+			seen[string(text)] = f.Name() + " of the " + name + " box"
+		}
+	}
+}
