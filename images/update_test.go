@@ -27,6 +27,7 @@ var (
 	onTrial = regexp.MustCompile(`Version (\S+) is on trial; (\S+) is kept beside it`)
 	kept    = regexp.MustCompile(`The version before, (\S+), is in the other slot`)
 	givenUp = regexp.MustCompile(`Version (\S+) was refused on \S+: ([^\r\n]*)`)
+	again   = regexp.MustCompile(`Booting initrd of`)
 	looked  = regexp.MustCompile(`Finished \S*sallyport-update\.service`)
 )
 
@@ -163,6 +164,7 @@ func TestUpdate(t *testing.T) {
 			if slot, is := becomes(t, r, broken); slot != "a" || is != "bad" {
 				t.Fatalf("try %d: %s is %s in slot %s", try+1, broken, is, slot)
 			}
+			says(t, r, bootWithin, again)
 		}
 		if slot, is := becomes(t, r, better); slot != "b" || is != "good" {
 			t.Fatalf("back on %s, it is %s in slot %s", better, is, slot)
