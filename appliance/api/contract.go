@@ -3,7 +3,8 @@
 // updates and the static pages.
 //
 // It must not know what any route does: that is in the door packages below it, one each for visitor, kiosk, staff and
-// setup, which see the rooms and nothing of each other. A route that is not in the contract does not exist, and a route
+// setup, which see the rooms and nothing of each other. What staff and set-up both answer (sign-in, stations, visiting
+// hours) stands here once, as methods of [Rooms]. A route that is not in the contract does not exist, and a route
 // whose contract names no stage needs a whole session: forgetting something closes a door.
 package api
 

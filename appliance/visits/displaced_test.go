@@ -1,6 +1,7 @@
 package visits_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -76,6 +77,38 @@ func TestDisplacedVisitsAreMarked(t *testing.T) {
 		n, err := s.Standing(tx, visits.Ground{Template: booked[0].Template})
 		if n != 0 {
 			t.Errorf("%d visits of the past stand", n)
+		}
+		return err
+	})
+}
+
+// More visits than one transaction takes are marked in several, and each once.
+func TestManyDisplacedVisits(t *testing.T) {
+	const many = 53
+	s := open(t, "county-jail", many, many, many)
+	for n := range many {
+		s.do(t, func(tx *store.Tx) error {
+			r := s.ask(n, on(3, 14, 0))
+			r.Mode, r.Ticked = visits.Confirm, true
+			_, err := s.Book(tx, clerk, r, fmt.Sprintf("key-of-the-booking-%03d", n))
+			return err
+		})
+	}
+	ground := visits.Ground{From: on(3, 0, 0), To: on(4, 0, 0)}
+	for round, want := range []bool{true, false, false} {
+		s.do(t, func(tx *store.Tx) error {
+			more, err := s.Displace(tx, clerk, ground, "closed")
+			if more != want {
+				t.Errorf("after round %d: more %v, want %v", round, more, want)
+			}
+			return err
+		})
+	}
+	s.do(t, func(tx *store.Tx) error {
+		var marked, moved int
+		err := tx.Row(`SELECT sum(review = 'closed'), max(version) FROM visits`).Scan(&marked, &moved)
+		if marked != many || moved > 2 {
+			t.Errorf("%d of %d visits are marked, the most often moved in version %d", marked, many, moved)
 		}
 		return err
 	})
