@@ -99,10 +99,11 @@ func (s *System) Run(ctx context.Context, site *provisioning.Site, facts provisi
 			}
 		}
 	}
-	if len(changed) > 0 {
-		err = errors.Join(s.network(ctx, site, changed), s.rules(ctx, changed), s.doors(ctx, changed))
-	}
+	again, err := s.shut(ctx, changed)
 	if err != nil {
+		return err
+	}
+	if err := errors.Join(s.network(ctx, site, changed), s.rules(ctx, changed), s.open(ctx, changed, again)); err != nil {
 		return err
 	}
 	return os.WriteFile(s.path(whole), nil, 0o644)
@@ -213,39 +214,56 @@ func touched(changed []string, folder string) bool {
 // daemons are ours that read a rendered file or take a socket of a zone.
 var daemons = []string{"bookingd.service", "gatewayd.service", "gatewayd-split.service"}
 
-// doors opens the sockets of the zones. A socket cannot be opened for a daemon that runs, so on a running system the
-// daemons make room first: calls find their seats again within seconds.
-func (s *System) doors(ctx context.Context, changed []string) error {
-	var stop []string
-	for _, d := range daemons {
-		if s.active(ctx, d) {
-			stop = append(stop, d)
-		}
+const doors = "/run/systemd/system/sallyport-doors.target.wants/"
+
+// moved says whether doors have to be opened anew: their networks, their sockets or what their daemons read are others.
+func moved(changed []string) bool {
+	return touched(changed, "/run/systemd/network/") || touched(changed, doors) ||
+		slices.ContainsFunc(changed, func(p string) bool { return filepath.Ext(p) == ".toml" })
+}
+
+// shut closes the doors of a running system before its networks change, and says whether there were any. A socket holds on
+// to its port whatever that is called later, so that a door would be in another zone; and it cannot be opened for a daemon
+// that runs. Calls find their seats again within seconds.
+func (s *System) shut(ctx context.Context, changed []string) (again bool, err error) {
+	if !moved(changed) {
+		return false, nil
 	}
-	again := len(stop) > 0
+	units := append(s.linked(), daemons...)
 	for _, path := range changed {
-		if _, err := os.Lstat(s.path(path)); filepath.Ext(path) == ".socket" && errors.Is(err, fs.ErrNotExist) {
-			stop = append(stop, filepath.Base(path))
+		if filepath.Ext(path) == ".socket" && !slices.Contains(units, filepath.Base(path)) {
+			units = append(units, filepath.Base(path)) // a door that is not there any more
 		}
 	}
-	if len(stop) > 0 {
-		if _, err := s.Tool(ctx, "", "systemctl", append([]string{"stop"}, stop...)...); err != nil {
-			return err
-		}
+	if _, err := s.Tool(ctx, "", "systemctl", append([]string{"is-active", "--quiet"}, units...)...); err != nil {
+		return false, nil // none runs: the machine starts
 	}
-	// The sockets are named one by one: to have the target's links read, systemd would read every unit again.
-	start := []string{"--no-block", "start", "sallyport-doors.target"}
-	links, err := filepath.Glob(s.path("/run/systemd/system/sallyport-doors.target.wants/*.socket"))
+	_, err = s.Tool(ctx, "", "systemctl", append([]string{"stop"}, units...)...)
+	return true, err
+}
+
+// linked are the sockets of the zones that exist.
+func (s *System) linked() (sockets []string) {
+	links, err := filepath.Glob(s.path(doors + "*.socket"))
 	if err != nil {
-		return err
+		return nil // the pattern is right
 	}
 	for _, l := range links {
-		start = append(start, filepath.Base(l))
+		sockets = append(sockets, filepath.Base(l))
 	}
+	return sockets
+}
+
+// open opens the sockets of the zones. They are named one by one: to have the target's links read, systemd would read
+// every unit again. Nothing is waited for: at boot they are opened once this unit has ended, and the daemons after them.
+func (s *System) open(ctx context.Context, changed []string, again bool) error {
+	if !moved(changed) {
+		return nil
+	}
+	start := append([]string{"--no-block", "start", "sallyport-doors.target"}, s.linked()...)
 	if again {
 		start = append(start, daemons...)
 	}
-	// Not waited for: at boot they are opened once this unit has ended, and the daemons are ordered after them.
-	_, err = s.Tool(ctx, "", "systemctl", start...)
+	_, err := s.Tool(ctx, "", "systemctl", start...)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func newBox(t *testing.T) *box {
 func (b *box) tool(_ context.Context, _, name string, args ...string) (string, error) {
 	line := name + " " + strings.ReplaceAll(strings.Join(args, " "), b.Root, "")
 	if strings.HasPrefix(line, "systemctl is-active") {
-		if !b.alive[args[len(args)-1]] {
+		if !slices.ContainsFunc(args, func(unit string) bool { return b.alive[unit] }) {
 			return "", errors.New("exit status 3")
 		}
 		return "", nil
@@ -147,13 +148,39 @@ func TestWaitingThenSite(t *testing.T) {
 		t.Errorf("ports of the site (-want +got):\n%s", diff)
 	}
 	for _, want := range []string{
-		"networkctl reload", "systemctl --no-block try-restart chrony.service", "systemctl stop bookingd.service",
+		"networkctl reload", "systemctl --no-block try-restart chrony.service",
+		"systemctl stop bookingd-setup.socket https-kiosk-tablet.socket https-kiosk.socket https-staff.socket https-visitor.socket names-kiosk.socket " +
+			"names-tablet.socket turn-tcp.socket turn-udp.socket bookingd.service gatewayd.service gatewayd-split.service",
 		"systemctl --no-block start sallyport-doors.target bookingd-setup.socket https-kiosk-tablet.socket https-kiosk.socket https-staff.socket " +
 			"https-visitor.socket names-kiosk.socket names-tablet.socket turn-tcp.socket turn-udp.socket bookingd.service gatewayd.service gatewayd-split.service",
 	} {
 		if !strings.Contains(strings.Join(b.ran, "\n")+"\n", want+"\n") {
 			t.Errorf("%q did not run, but\n%s", want, strings.Join(b.ran, "\n"))
 		}
+	}
+	// A socket stays on its port when the port gets another name: no door may be open meanwhile.
+	stop := slices.IndexFunc(b.ran, func(l string) bool { return strings.HasPrefix(l, "systemctl stop") })
+	if name := slices.IndexFunc(b.ran, func(l string) bool { return strings.HasPrefix(l, "ip link") }); stop > name {
+		t.Errorf("ports are named before the doors are shut:\n%s", strings.Join(b.ran, "\n"))
+	}
+}
+
+// Another name server is no reason to interrupt calls.
+func TestDoorsStayOpen(t *testing.T) {
+	b := newBox(t)
+	b.rack()
+	b.write(running.SiteFile, string(provisioning.Sample))
+	if err := b.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.ran, b.alive = nil, map[string]bool{"systemd-resolved.service": true, "bookingd.service": true}
+	b.write(running.SiteFile, strings.ReplaceAll(string(provisioning.Sample), `"10.1.0.53"`, `"10.1.0.54"`))
+	if err := b.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"systemctl --no-block try-restart systemd-resolved.service", "nft -f /run/sallyport/firewall/site.nft"}
+	if diff := cmp.Diff(want, b.ran); diff != "" {
+		t.Errorf("what ran (-want +got):\n%s", diff)
 	}
 }
 
@@ -225,6 +252,7 @@ func TestLeftoversGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.port("9", "tablet0", "3c:ec:ef:00:00:02", "", "DEVTYPE=vlan\n")
+	b.alive["gatewayd-split.service"] = true
 	before, _, _ := strings.Cut(string(provisioning.Sample), "[zone.tablet]")
 	_, after, _ := strings.Cut(string(provisioning.Sample), "[zone.staff]")
 	b.write(running.SiteFile, before+"[zone.staff]"+after)
@@ -233,7 +261,7 @@ func TestLeftoversGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	ran := strings.Join(b.ran, "\n")
-	for _, want := range []string{"ip link delete dev tablet0", "systemctl stop https-kiosk-tablet.socket names-tablet.socket"} {
+	for _, want := range []string{"ip link delete dev tablet0", " https-kiosk-tablet.socket names-tablet.socket"} {
 		if !strings.Contains(ran, want) {
 			t.Errorf("%q did not run, but\n%s", want, ran)
 		}
