@@ -206,11 +206,19 @@ func shown(t *testing.T, r *guest.Run, within time.Duration, pattern *regexp.Reg
 }
 
 // TestBoot is a box's first day: firmware to a good verdict, everything that a person does until the first visit stands,
-// the second boot, the same disk in another board, and a flipped byte in its root.
+// the second boot, the same disk in another board, and a flipped byte in its root. With BOX, the folder of a box that an
+// earlier run has kept, and RECOVERY, its key, the last two can be run alone: -run 'TestBoot/(another_board|flipped_byte)'.
 func TestBoot(t *testing.T) {
 	mails, relay := mailServer(t)
-	box, r := unpack(t, seedFor(t, relay))
-	f := first{site: &site{mails: mails}}
+	f := first{key: os.Getenv("RECOVERY"), site: &site{mails: mails}}
+	var box *guest.Box
+	var r *guest.Run
+	if kept := os.Getenv("BOX"); kept != "" {
+		box = guest.Open(kept)
+		box.Cards = cards()
+	} else {
+		box, r = unpack(t, seedFor(t, relay))
+	}
 	for _, step := range []struct {
 		name string
 		do   func(*testing.T)

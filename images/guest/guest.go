@@ -84,6 +84,9 @@ func New(ctx context.Context, dir, image string) (*Box, error) {
 	return b, copyFile(variables, b.file("variables"))
 }
 
+// Open is a box that an earlier process made and kept.
+func Open(dir string) *Box { return &Box{Dir: dir, Memory: 2048, forwards: map[string]string{}} }
+
 // Clone makes a second box with what this one keeps. Neither may be running.
 func (b *Box) Clone(ctx context.Context, dir string) (*Box, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
