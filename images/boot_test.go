@@ -257,13 +257,13 @@ func TestBoot(t *testing.T) {
 			f.still(t)
 			off(t, r)
 		}},
-		{"another board", func(t *testing.T) { otherBoard(t, box, f.key) }},
-		{"flipped byte", func(t *testing.T) { flippedRoot(t, box) }},
 	} {
 		if !t.Run(step.name, step.do) {
 			t.FailNow() // the later steps need this one
 		}
 	}
+	t.Run("flipped byte", func(t *testing.T) { flippedRoot(t, box) })
+	t.Run("another board", func(t *testing.T) { otherBoard(t, box, f.key) })
 }
 
 // otherBoard puts the disk under another TPM: it asks for the recovery key, refuses a wrong one, and comes up with the
@@ -282,7 +282,8 @@ func otherBoard(t *testing.T, box *guest.Box, key string) {
 	if err := r.Type("wrongwro-wrongwro-wrongwro-wrongwro-wrongwro-wrongwro-wrongwro-wrongwro\r"); err != nil {
 		t.Fatal(err)
 	}
-	says(t, r, 5*time.Minute, asked)
+	// A wrong key ends the start; the box begins anew and asks again. A version on trial must not wait for a person for ever.
+	says(t, r, bootWithin, asked)
 	if verdict.MatchString(r.Text()) {
 		t.Fatal("the disk opens without its key")
 	}
