@@ -97,8 +97,6 @@ func either(words []string) string {
 var (
 	facilityID = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 	hostName   = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	hash       = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	recipient  = regexp.MustCompile(`^age1[02-9ac-hj-np-z]{58}$`)
 	window     = regexp.MustCompile(`^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$`)
 )
 
@@ -151,16 +149,6 @@ func (c *checker) plain(key, text string) {
 
 func (c *checker) services() {
 	s := c.site
-	c.ask("claim.sha256", func() {
-		if s.Claim.SHA256 != "" && !hash.MatchString(s.Claim.SHA256) {
-			c.say("claim.sha256", "write the 64 small hexadecimal digits of a SHA-256, or \"\"")
-		}
-	})
-	c.ask("recovery.recipient", func() {
-		if s.Recovery.Recipient != "" && !recipient.MatchString(s.Recovery.Recipient) {
-			c.say("recovery.recipient", "write a recipient as age-keygen prints it, age1..., or \"\"")
-		}
-	})
 	c.addresses("dns.servers", s.DNS.Servers)
 	c.addresses("time.servers", s.Time.Servers)
 	c.mail(s.Mail)
