@@ -91,8 +91,8 @@ image-check: ## units, users, partitions, rules and site files as the box will r
 
 image-nspawn: ## the image's root in a container: units, ports, names, a first visit, a daemon that hangs; after make image
 	@.ci/install image
-	@echo "image-nspawn: the whole root boots, nothing fails, only documented ports answer, a visit is booked and confirmed"
-	IMAGE_TESTS=required go test -tags image -count=1 -timeout 30m -v -run '^TestContainer$$' ./images
+	@echo "image-nspawn: the whole root boots, nothing fails, only documented ports answer, a visit is booked and confirmed, a site is taken while the box runs"
+	IMAGE_TESTS=required go test -tags image -count=1 -timeout 30m -v -run '^TestContainer' ./images
 
 image-test: ## a box in qemu from firmware to a confirmed visit, second boot, another board, a flipped byte; after make image
 	@.ci/install image

@@ -212,7 +212,18 @@ func touched(changed []string, folder string) bool {
 }
 
 // daemons are ours that read a rendered file or take a socket of a zone.
-var daemons = []string{"bookingd.service", "gatewayd.service", "gatewayd-split.service"}
+func daemons() []string {
+	return []string{"bookingd.service", "gatewayd.service", "gatewayd-split.service"}
+}
+
+// insides are the sockets between them. While a daemon makes room these must not start it again: the health check and the
+// console ask all the time.
+func insides() []string {
+	return []string{
+		"bookingd-link.socket", "bookingd-visitor.socket", "bookingd-kiosk.socket", "bookingd-staff.socket",
+		"signal-visitor.socket", "signal-kiosk.socket", "signal-staff.socket", "turn-tls.socket",
+	}
+}
 
 const doors = "/run/systemd/system/sallyport-doors.target.wants/"
 
@@ -229,7 +240,7 @@ func (s *System) shut(ctx context.Context, changed []string) (again bool, err er
 	if !moved(changed) {
 		return false, nil
 	}
-	units := append(s.linked(), daemons...)
+	units := append(s.linked(), daemons()...)
 	for _, path := range changed {
 		if filepath.Ext(path) == ".socket" && !slices.Contains(units, filepath.Base(path)) {
 			units = append(units, filepath.Base(path)) // a door that is not there any more
@@ -238,7 +249,7 @@ func (s *System) shut(ctx context.Context, changed []string) (again bool, err er
 	if _, err := s.Tool(ctx, "", "systemctl", append([]string{"is-active", "--quiet"}, units...)...); err != nil {
 		return false, nil // none runs: the machine starts
 	}
-	_, err = s.Tool(ctx, "", "systemctl", append([]string{"stop"}, units...)...)
+	_, err = s.Tool(ctx, "", "systemctl", slices.Concat([]string{"stop"}, insides(), units)...)
 	return true, err
 }
 
@@ -262,7 +273,7 @@ func (s *System) open(ctx context.Context, changed []string, again bool) error {
 	}
 	start := append([]string{"--no-block", "start", "sallyport-doors.target"}, s.linked()...)
 	if again {
-		start = append(start, daemons...)
+		start = slices.Concat(start, insides(), daemons())
 	}
 	_, err := s.Tool(ctx, "", "systemctl", start...)
 	return err

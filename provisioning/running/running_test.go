@@ -114,6 +114,10 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+// insides are the sockets between the daemons.
+const insides = "bookingd-link.socket bookingd-visitor.socket bookingd-kiosk.socket bookingd-staff.socket " +
+	"signal-visitor.socket signal-kiosk.socket signal-staff.socket turn-tls.socket"
+
 // The first start has no site: the setup door on the first port. Then the site comes, and the ports get their zones.
 func TestWaitingThenSite(t *testing.T) {
 	b := newBox(t)
@@ -149,10 +153,10 @@ func TestWaitingThenSite(t *testing.T) {
 	}
 	for _, want := range []string{
 		"networkctl reload", "systemctl --no-block try-restart chrony.service",
-		"systemctl stop bookingd-setup.socket https-kiosk-tablet.socket https-kiosk.socket https-staff.socket https-visitor.socket names-kiosk.socket " +
+		"systemctl stop " + insides + " bookingd-setup.socket https-kiosk-tablet.socket https-kiosk.socket https-staff.socket https-visitor.socket names-kiosk.socket " +
 			"names-tablet.socket turn-tcp.socket turn-udp.socket bookingd.service gatewayd.service gatewayd-split.service",
 		"systemctl --no-block start sallyport-doors.target bookingd-setup.socket https-kiosk-tablet.socket https-kiosk.socket https-staff.socket " +
-			"https-visitor.socket names-kiosk.socket names-tablet.socket turn-tcp.socket turn-udp.socket bookingd.service gatewayd.service gatewayd-split.service",
+			"https-visitor.socket names-kiosk.socket names-tablet.socket turn-tcp.socket turn-udp.socket " + insides + " bookingd.service gatewayd.service gatewayd-split.service",
 	} {
 		if !strings.Contains(strings.Join(b.ran, "\n")+"\n", want+"\n") {
 			t.Errorf("%q did not run, but\n%s", want, strings.Join(b.ran, "\n"))
