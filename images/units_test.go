@@ -269,6 +269,8 @@ var differs = map[string][]string{
 	"sallyport-late.service": {"PrivateUsers", "ProtectClock"},
 	// Secrets are those of root.
 	"sallyport-renew.service": {"PrivateUsers"},
+	// It loads modules and does nothing else.
+	"sallyport-stick.service": {"PrivateUsers", "ProtectKernelModules", "ProcSubset", "CapabilityBoundingSet=CAP_SYS_MODULE"},
 	// Rules are read by the call that would change them.
 	"sallyport-health.service": {"PrivateUsers", "CapabilityBoundingSet=CAP_NET_ADMIN"},
 }

@@ -30,7 +30,7 @@ const (
 	stickMount = `run-sallyport-stick.mount`
 	// stickModule loads the driver of sticks. It is not loaded by a stick being plugged in, and after somebody has claimed
 	// the box not by us either.
-	stickModule = "modprobe@usb-storage.service"
+	stickModule = "sallyport-stick.service"
 	stickWithin = 20 * time.Second
 )
 
