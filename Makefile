@@ -12,7 +12,7 @@ FRESH  ?=
 T      ?= 30s
 # Rooms that start goroutines are tested under the race detector; the others only cost time there.
 RACE   := ./appliance/store/... ./appliance/outbox ./appliance/unit ./appliance/linkclient ./appliance/sfu ./appliance/signaling \
-          ./appliance/relay ./appliance/recorder ./appliance/replica ./appliance/access ./appliance/vault ./appliance/entry ./appliance/split ./appliance/names ./daemons/gatewayd
+          ./appliance/relay ./appliance/recorder ./appliance/replica ./appliance/access ./appliance/vault ./appliance/entry ./appliance/split ./appliance/names ./daemons/gatewayd ./provisioning/egress
 
 help: ## prints this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
