@@ -134,4 +134,21 @@ func TestContainerUpdate(t *testing.T) {
 	if !strings.Contains(said, "was refused on") {
 		t.Errorf("the unit does not say why it installs nothing:\n%s", said)
 	}
+
+	// The version that runs is on trial and its health has failed: the reason is noted, and the box starts anew by itself.
+	c.write(t, folder+"/state.json", fmt.Sprintf(`{"trial":{"version":%q,"from":"0.9.0","at":"2026-01-01T00:00:00Z","installed":true}}`, running.Version))
+	c.write(t, "/run/sallyport/verdict", fmt.Sprintf("SALLYPORT version=%v slot=a verdict=bad failed=[link doors]\n", running.Version))
+	c.dropIn(t, "sallyport-rollback.service", "[Unit]\nConditionPathExists=\n[Service]\nExecStart=\nExecStart=/usr/bin/sallyportctl update refuse\n")
+	if out, err := c.runs(t, "systemctl", "start", "sallyport-rollback.service"); err != nil {
+		t.Errorf("note the failure: %v\n%s", err, out)
+	}
+	if out := status(); !strings.Contains(out, "health check link doors") {
+		t.Errorf("update status:\n%s", out)
+	}
+	c.dropIn(t, "sallyport-rollback.service", "[Unit]\nConditionPathExists=\n")
+	if out, err := c.runs(t, "systemctl", "start", "--no-block", "sallyport-rollback.service"); err != nil {
+		t.Errorf("give the version up: %v\n%s", err, out)
+	}
+	// systemd-nspawn itself may not come back after it; what the box does is seen before.
+	wait(t, time.Minute, "the box to start anew", func() bool { return strings.Contains(c.log.String(), "Reached target reboot.target") })
 }
