@@ -104,7 +104,7 @@ image-test-update: ## three versions in one box: a good one is kept with its dat
 	IMAGE_KERNEL=cloud IMAGE_VERSION=1.1.0 images/build
 	IMAGE_KERNEL=cloud IMAGE_VERSION=1.2.0 IMAGE_TREE=images/testdata/broken images/build
 	go test -tags image -count=1 -run Sysupdate ./provisioning/update
-	IMAGE_TESTS=required go test -tags image -count=1 -timeout 4h -v $(if $(SHORT),-short) -run '^(TestContainerUpdate|TestUpdate)$$' ./images
+	IMAGE=$(CURDIR)/build/image/out/sallyport_1.0.0.raw IMAGE_TESTS=required go test -tags image -count=1 -timeout 4h -v $(if $(SHORT),-short) -run '^(TestContainerUpdate|TestUpdate)$$' ./images
 
 clean: ## removes what these targets built
 	rm -rf build ui/node_modules
