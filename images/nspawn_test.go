@@ -79,7 +79,8 @@ func TestContainer(t *testing.T) {
 		}
 	})
 	t.Run("nobody of ours is root, no shell, no login", func(t *testing.T) { c.tame(t) })
-	t.Run("ports", func(t *testing.T) { c.scan(t) })
+	t.Run("ports", c.scan)
+	t.Run("datagrams", c.scanUDP)
 	t.Run("names", func(t *testing.T) {
 		c.asks(t, "10.20.0.1", "kiosk.harbour.internal.", dnsmessage.RCodeSuccess, "10.20.0.1")
 		c.asks(t, "10.21.0.1", "tablet.harbour.internal.", dnsmessage.RCodeSuccess, "10.21.0.1")

@@ -3,8 +3,10 @@
 package images_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -24,9 +26,50 @@ var documented = []struct {
 	{"management", "10.1.99.5", []int{443}},
 }
 
-// unanswered are UDP ports on which something of a Debian machine could answer: names, DHCP, NetBIOS, SNMP, printers,
-// plug and play, multicast names, systemd's own.
-var unanswered = []int{53, 67, 68, 69, 111, 123, 137, 161, 500, 514, 631, 1900, 3478, 4500, 5353, 5355, 50000, 50001}
+// tempting are UDP ports on which something of a Debian machine could answer: names, DHCP, files, NetBIOS, management,
+// keys, printers, plug and play, names by multicast; and the neighbours of our own.
+var tempting = []int{53, 67, 68, 69, 111, 123, 137, 161, 500, 514, 631, 1900, 3478, 3479, 4500, 5353, 5355, 49999, 50000, 50001}
+
+// scanUDP sends to the tempting ports of every zone. A dropped packet is silence; a port that is only closed says so, which
+// is a finding, and so is an answer where nothing is documented.
+func (c *container) scanUDP(t *testing.T) {
+	open := map[string][]int{
+		"internet": {3478, 50000}, "kiosk": {53, 67, 123, 50000}, "tablet": {53, 67, 123, 50000}, "staff": {50000}, "management": nil,
+	}
+	for _, z := range documented {
+		for _, port := range tempting {
+			if slices.Contains(open[z.zone], port) {
+				continue
+			}
+			if err := c.inside(func() error { return silent(z.address, port) }); err != nil {
+				t.Errorf("%s: UDP port %d: %v", z.zone, port, err)
+			}
+		}
+	}
+}
+
+// silent sends a datagram and wants nothing back.
+func silent(address string, port int) error {
+	conn, err := net.Dial("udp4", net.JoinHostPort(address, fmt.Sprint(port)))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("is anybody there?")); err != nil {
+		return err
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(150 * time.Millisecond)); err != nil {
+		return err
+	}
+	n, err := conn.Read(make([]byte, 1500))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	if err == nil {
+		return fmt.Errorf("answers %d bytes", n)
+	}
+	return err
+}
 
 // scan tries every TCP port of every zone, and those of another zone from here. Every port that answers must be documented,
 // and every documented one must answer.
