@@ -372,11 +372,17 @@ func TestRoutesNeedTheirSockets(t *testing.T) {
 	}
 }
 
+// eventually waits for what a goroutine of the server brings about.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
+	end := time.After(patience)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-end:
 			t.Fatalf("waited %v for %s", patience, what)
+		case <-tick.C:
 		}
 	}
 }

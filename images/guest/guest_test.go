@@ -13,6 +13,9 @@ import (
 // TestPartitions reads a table that another program has written.
 func TestPartitions(t *testing.T) {
 	if _, err := exec.LookPath("sfdisk"); err != nil {
+		if os.Getenv("IMAGE_TESTS") == "required" {
+			t.Fatal("sfdisk not found (apt-get install fdisk)")
+		}
 		t.Skip("skipped: sfdisk not found (apt-get install fdisk)")
 	}
 	disk := filepath.Join(t.TempDir(), "disk")
