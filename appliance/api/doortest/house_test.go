@@ -1,7 +1,3 @@
-// Package doortest is a whole house behind its four doors, for tests of what the doors let through: real listeners, real
-// rooms, a real database and a clock that the test moves. Every answer is compared with the contract.
-//
-// Everything in it is a test: no room may see all doors at once.
 package doortest
 
 import (
@@ -51,8 +47,7 @@ type House struct {
 	api.Rooms
 	t        *testing.T
 	Contract *api.Contract
-	base     map[string]string // of each door
-	origin   map[string]string
+	doors    map[string]Door
 	check    *checker
 	closing  []func() error
 	client   *http.Client
@@ -66,7 +61,7 @@ func Open(t *testing.T) *House {
 	t.Helper()
 	h := &House{
 		Site: callstest.New(t, "social", access.Schema, moderation.Schema, recordings.Schema, notices.Schema), t: t,
-		base: map[string]string{}, origin: map[string]string{}, check: newChecker(t), client: &http.Client{Transport: &http.Transport{}},
+		doors: map[string]Door{}, check: newChecker(t), client: &http.Client{Transport: &http.Transport{}},
 	}
 	h.furnish()
 	var err error
@@ -162,11 +157,11 @@ func (h *House) close() {
 
 func (h *House) open(ctx context.Context, name string, feed *outbox.Feed) {
 	h.t.Helper()
-	h.origin[name] = "http://" + name + ".test"
+	origin := "http://" + name + ".test"
 	var door *api.Door
 	events := func(c fiber.Ctx) error { return door.Events(c) }
 	o := api.Options{
-		Name: name, Contract: h.Contract, Access: h.Access, Feed: feed, Origins: []string{h.origin[name]}, Clock: h.Site.Clock,
+		Name: name, Contract: h.Contract, Access: h.Access, Feed: feed, Origins: []string{origin}, Clock: h.Site.Clock,
 		Log: slog.New(slog.NewTextHandler(h.t.Output(), nil)),
 	}
 	switch name {
@@ -193,7 +188,7 @@ func (h *House) open(ctx context.Context, name string, feed *outbox.Feed) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.base[name] = "http://" + ln.Addr().String()
+	h.doors[name] = Door{Name: name, Origin: origin, At: "http://" + ln.Addr().String(), Client: h.client, Check: h.check.answer}
 	served := make(chan error, 1)
 	go func() { served <- door.Listener(ln, fiber.ListenConfig{DisableStartupMessage: true}) }()
 	h.closing = append(h.closing, func() error {
@@ -201,22 +196,24 @@ func (h *House) open(ctx context.Context, name string, feed *outbox.Feed) {
 	})
 }
 
+// Browse opens a page at a door; nobody is signed in.
+func (h *House) Browse(door string) *Browser { return h.doors[door].Browse() }
+
 // Enter signs somebody in at a door without asking for secrets, at any stage.
 func (h *House) Enter(door string, kind ident.ActorKind, who, stage string) *Browser {
 	h.t.Helper()
 	b := h.Browse(door)
-	secret, now := ident.Secret(), h.Site.Clock.Now()
-	b.CSRF = ident.Secret()
-	b.Cookies[api.CookieName(door, "")] = secret
+	secret, csrf, now := ident.Secret(), ident.Secret(), h.Site.Clock.Now()
+	b.Resume(secret, csrf)
 	sum := sha256.Sum256([]byte(secret))
 	station := ident.Station("")
 	if door == "kiosk" {
 		station = h.Site.Station
-		b.Cookies[api.CookieName(door, "device")] = h.enrolled()
+		b.Hold("device", h.enrolled())
 	}
 	h.Update(func(tx *store.Tx) error {
 		return tx.Exec(`INSERT INTO session (id, hash, door, kind, who, stage, csrf, station, idle_ms, factor_at, created_at, seen_at, expires_at)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)`, ident.New[ident.Session](), hex.EncodeToString(sum[:]), door, string(kind), who, stage, b.CSRF, station,
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)`, ident.New[ident.Session](), hex.EncodeToString(sum[:]), door, string(kind), who, stage, csrf, station,
 			(15 * time.Minute).Milliseconds(), store.Ms(now), store.Ms(now), store.Ms(now), store.Ms(now.Add(12*time.Hour)))
 	})
 	return b

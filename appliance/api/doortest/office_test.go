@@ -15,42 +15,42 @@ import (
 func TestClerkIsInvitedAndMakesTheHours(t *testing.T) {
 	h := Open(t)
 	admin := h.EnterStaff("setup", access.StageFull, access.Administrator)
-	unit := admin.Must(201, "POST", "/api/setup/units", map[string]any{"name": "B Wing"}).Body["id"]
-	station := admin.Must(201, "POST", "/api/setup/stations", map[string]any{"name": "Kiosk B1", "kind": "kiosk", "unit": unit, "private": false}).Body
+	unit := admin.Must(t, 201, "POST", "/api/setup/units", map[string]any{"name": "B Wing"}).Body["id"]
+	station := admin.Must(t, 201, "POST", "/api/setup/stations", map[string]any{"name": "Kiosk B1", "kind": "kiosk", "unit": unit, "private": false}).Body
 	if station["unit"] != "B Wing" || station["enrolled"] != false {
 		t.Errorf("a new station: %v", station)
 	}
-	if a := admin.Must(409, "DELETE", "/api/setup/units/"+unit.(string), nil); a.Code() != "unit.used" {
+	if a := admin.Must(t, 409, "DELETE", "/api/setup/units/"+unit.(string), nil); a.Code() != "unit.used" {
 		t.Errorf("a unit with a station: %s", a.Raw)
 	}
-	invited := admin.Must(201, "POST", "/api/setup/staff", map[string]any{"name": "Kit Hale", "username": "kit.hale", "roles": []string{"clerk"}})
+	invited := admin.Must(t, 201, "POST", "/api/setup/staff", map[string]any{"name": "Kit Hale", "username": "kit.hale", "roles": []string{"clerk"}})
 	if dig(t, invited.Body, "staff", "state") != "invited" {
 		t.Errorf("invited %s", invited.Raw)
 	}
 	clerk := h.Browse("staff")
-	made := clerk.Must(201, "POST", "/api/staff/activation", map[string]any{"username": "kit.hale", "code": invited.Body["code"], "password": "three old tin boats"})
-	clerk.Must(200, "POST", "/api/staff/session", map[string]any{"username": "kit.hale", "password": "three old tin boats"})
+	made := clerk.Must(t, 201, "POST", "/api/staff/activation", map[string]any{"username": "kit.hale", "code": invited.Body["code"], "password": "three old tin boats"})
+	clerk.Must(t, 200, "POST", "/api/staff/session", map[string]any{"username": "kit.hale", "password": "three old tin boats"})
 	code, err := totp.GenerateCode(made.Body["totp_secret"].(string), h.Site.Clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	clerk.Must(200, "POST", "/api/staff/session/totp", map[string]any{"code": code})
+	clerk.Must(t, 200, "POST", "/api/staff/session/totp", map[string]any{"code": code})
 
 	hours := map[string]any{
 		"name": "Mornings", "class": "social", "weekdays": []int{1, 2, 3, 4, 5}, "starts": "08:00", "ends": "10:00", "pitch": 40, "lengths": []int{30},
 		"capacity": 1, "every_weeks": 1, "from": "2027-03-09", "units": []any{unit}, "private": false,
 	}
-	if a := clerk.Must(422, "POST", "/api/staff/templates", with(hours, "from", "2026-01-01")); dig(t, a.Body, "fields", 0, "code") != "past" {
+	if a := clerk.Must(t, 422, "POST", "/api/staff/templates", with(hours, "from", "2026-01-01")); dig(t, a.Body, "fields", 0, "code") != "past" {
 		t.Errorf("a session of the past: %s", a.Raw)
 	}
-	if a := clerk.Must(422, "POST", "/api/staff/templates", with(hours, "units", []any{ident.New[ident.Unit]()})); dig(t, a.Body, "fields", 0, "name") != "units" {
+	if a := clerk.Must(t, 422, "POST", "/api/staff/templates", with(hours, "units", []any{ident.New[ident.Unit]()})); dig(t, a.Body, "fields", 0, "name") != "units" {
 		t.Errorf("a unit that does not exist: %s", a.Raw)
 	}
-	template := clerk.Must(201, "POST", "/api/staff/templates", hours).Body
+	template := clerk.Must(t, 201, "POST", "/api/staff/templates", hours).Body
 	if template["state"] != "planned" || template["visits"] != 0.0 {
 		t.Errorf("the new session: %v", template)
 	}
-	board := clerk.Must(200, "GET", "/api/staff/schedule?date=2027-03-10", nil).Body
+	board := clerk.Must(t, 200, "GET", "/api/staff/schedule?date=2027-03-10", nil).Body
 	found := false
 	for _, s := range board["sessions"].([]any) {
 		found = found || dig(t, s, "name") == "Mornings" && dig(t, s, "starts") == "08:00" && dig(t, s, "ends") == "10:00"
@@ -58,12 +58,12 @@ func TestClerkIsInvitedAndMakesTheHours(t *testing.T) {
 	if !found {
 		t.Errorf("the board shows the sessions %v", board["sessions"])
 	}
-	day := clerk.Must(200, "GET", "/api/staff/hours", nil).Body
+	day := clerk.Must(t, 200, "GET", "/api/staff/hours", nil).Body
 	if dig(t, day, "zone") != "Europe/London" || len(day["units"].([]any)) != 2 {
 		t.Errorf("the hours: %v", day)
 	}
-	admin.Must(200, "POST", "/api/setup/templates/"+template["id"].(string)+"/end", map[string]any{"last": "2027-03-08"})
-	for _, one := range admin.Must(200, "GET", "/api/setup/hours", nil).Body["templates"].([]any) {
+	admin.Must(t, 200, "POST", "/api/setup/templates/"+template["id"].(string)+"/end", map[string]any{"last": "2027-03-08"})
+	for _, one := range admin.Must(t, 200, "GET", "/api/setup/hours", nil).Body["templates"].([]any) {
 		if dig(t, one, "name") == "Mornings" {
 			t.Errorf("taken back before it began, and still listed: %v", one)
 		}
@@ -88,23 +88,23 @@ func TestClosureMarksWhatStandsInIt(t *testing.T) {
 	h.Plan(o.Visit)
 	s := h.EnterStaff("staff", access.StageFull, access.Clerk)
 	date := h.Starts.Format(time.DateOnly)
-	closed := s.Must(201, "POST", "/api/staff/closures", map[string]any{
+	closed := s.Must(t, 201, "POST", "/api/staff/closures", map[string]any{
 		"scope": "station", "key": o.Station, "from": date + "T00:00", "to": date + "T23:59", "reason": "device_maintenance",
 	})
 	if closed.Body["visits"] != 1.0 || closed.Body["name"] != "Station 5" {
 		t.Errorf("closed %s", closed.Raw)
 	}
-	board := s.Must(200, "GET", "/api/staff/schedule?date="+date, nil).Body
+	board := s.Must(t, 200, "GET", "/api/staff/schedule?date="+date, nil).Body
 	if got := dig(t, board, "closures", 0, "stations", 0); got != string(o.Station) || dig(t, board, "closures", 0, "ends") != "23:59" {
 		t.Errorf("the board shows the closures %v", board["closures"])
 	}
-	if got := dig(t, s.Must(200, "GET", "/api/staff/visits/"+string(o.Visit), nil).Body, "flags", 0); got != "closed" {
+	if got := dig(t, s.Must(t, 200, "GET", "/api/staff/visits/"+string(o.Visit), nil).Body, "flags", 0); got != "closed" {
 		t.Errorf("the visit is marked %v", got)
 	}
 	id := strings.TrimSpace(string(closed.Raw[strings.Index(string(closed.Raw), `"id":`)+5:]))
 	id, _, _ = strings.Cut(id, ",")
-	s.Must(204, "DELETE", "/api/staff/closures/"+id, nil)
-	if left := s.Must(200, "GET", "/api/staff/schedule?date="+date, nil).Body["closures"].([]any); len(left) != 0 {
+	s.Must(t, 204, "DELETE", "/api/staff/closures/"+id, nil)
+	if left := s.Must(t, 200, "GET", "/api/staff/schedule?date="+date, nil).Body["closures"].([]any); len(left) != 0 {
 		t.Errorf("lifted, and still on the board: %v", left)
 	}
 }
@@ -114,30 +114,30 @@ func TestInmateChoosesAPINAfterTheIssuedOne(t *testing.T) {
 	h := Open(t)
 	s := h.EnterStaff("staff", access.StageFull, access.Clerk)
 	path := "/api/staff/inmates/" + string(h.Inmate)
-	if got := dig(t, s.Must(200, "GET", path, nil).Body, "pin", "state"); got != "none" {
+	if got := dig(t, s.Must(t, 200, "GET", path, nil).Body, "pin", "state"); got != "none" {
 		t.Errorf("before: %v", got)
 	}
-	slip := s.Must(201, "POST", path+"/pin", nil).Body
-	if got := dig(t, s.Must(200, "GET", path, nil).Body, "pin", "state"); got != "issued" {
+	slip := s.Must(t, 201, "POST", path+"/pin", nil).Body
+	if got := dig(t, s.Must(t, 200, "GET", path, nil).Body, "pin", "state"); got != "issued" {
 		t.Errorf("issued: %v", got)
 	}
 	k := h.Browse("kiosk")
-	k.Cookies["__Host-kiosk-device"] = h.enrolled()
-	in := k.Must(200, "POST", "/api/kiosk/session", map[string]any{"number": slip["number"], "pin": slip["pin"], "language": "en"})
+	k.Hold("device", h.enrolled())
+	in := k.Must(t, 200, "POST", "/api/kiosk/session", map[string]any{"number": slip["number"], "pin": slip["pin"], "language": "en"})
 	if in.Body["stage"] != "new_pin" {
 		t.Errorf("signed in: %s", in.Raw)
 	}
-	if a := k.Must(401, "GET", "/api/kiosk/home", nil); a.Code() != "auth.stage" {
+	if a := k.Must(t, 401, "GET", "/api/kiosk/home", nil); a.Code() != "auth.stage" {
 		t.Errorf("before a PIN was chosen: %s", a.Raw)
 	}
-	if a := k.Must(422, "PUT", "/api/kiosk/session/pin", map[string]any{"pin": slip["pin"]}); dig(t, a.Body, "fields", 0, "code") != "pinSame" {
+	if a := k.Must(t, 422, "PUT", "/api/kiosk/session/pin", map[string]any{"pin": slip["pin"]}); dig(t, a.Body, "fields", 0, "code") != "pinSame" {
 		t.Errorf("the issued PIN again: %s", a.Raw)
 	}
-	if got := k.Must(200, "PUT", "/api/kiosk/session/pin", map[string]any{"pin": "740913"}).Body["stage"]; got != "full" {
+	if got := k.Must(t, 200, "PUT", "/api/kiosk/session/pin", map[string]any{"pin": "740913"}).Body["stage"]; got != "full" {
 		t.Errorf("chosen: %v", got)
 	}
-	k.Must(200, "GET", "/api/kiosk/home", nil)
-	if got := dig(t, s.Must(200, "GET", path, nil).Body, "pin", "state"); got != "own" {
+	k.Must(t, 200, "GET", "/api/kiosk/home", nil)
+	if got := dig(t, s.Must(t, 200, "GET", path, nil).Body, "pin", "state"); got != "own" {
 		t.Errorf("after: %v", got)
 	}
 }
@@ -150,12 +150,12 @@ func TestRetiredStationIsCutOff(t *testing.T) {
 	h.Plan(o.Visit)
 	admin := h.EnterStaff("setup", access.StageFull, access.Administrator)
 	k := h.Enter("kiosk", ident.ByInmate, string(h.Inmate), access.StageFull)
-	k.Must(200, "GET", "/api/kiosk/home", nil)
-	if got := admin.Must(200, "DELETE", "/api/setup/stations/"+string(o.Station), nil).Body["visits"]; got != 1.0 {
+	k.Must(t, 200, "GET", "/api/kiosk/home", nil)
+	if got := admin.Must(t, 200, "DELETE", "/api/setup/stations/"+string(o.Station), nil).Body["visits"]; got != 1.0 {
 		t.Errorf("%v visits stood on it", got)
 	}
-	k.Must(401, "GET", "/api/kiosk/home", nil)
-	if got := dig(t, h.EnterStaff("staff", access.StageFull, access.Clerk).Must(200, "GET", "/api/staff/visits/"+string(o.Visit), nil).Body, "flags", 0); got != "device_disabled" {
+	k.Must(t, 401, "GET", "/api/kiosk/home", nil)
+	if got := dig(t, h.EnterStaff("staff", access.StageFull, access.Clerk).Must(t, 200, "GET", "/api/staff/visits/"+string(o.Visit), nil).Body, "flags", 0); got != "device_disabled" {
 		t.Errorf("the visit is marked %v", got)
 	}
 }
@@ -166,7 +166,7 @@ func TestStaffAreChangedWithAFreshFactor(t *testing.T) {
 	admin := h.EnterStaff("setup", access.StageFull, access.Administrator)
 	lou := map[string]any{"name": "Lou Park", "username": "lou.park", "roles": []string{"monitor"}}
 	h.Site.Clock.Advance(5 * time.Minute)
-	made := admin.Must(201, "POST", "/api/setup/staff", lou)
+	made := admin.Must(t, 201, "POST", "/api/setup/staff", lou)
 	h.Site.Clock.Advance(time.Second)
 	path := "/api/setup/staff/" + dig(t, made.Body, "staff", "id").(string)
 	for _, act := range []struct {
@@ -179,17 +179,17 @@ func TestStaffAreChangedWithAFreshFactor(t *testing.T) {
 		{"POST", path + "/disable", nil},
 		{"POST", path + "/enable", nil},
 	} {
-		if a := admin.Must(401, act.method, act.path, act.body); a.Code() != "staff.stepUp" {
+		if a := admin.Must(t, 401, act.method, act.path, act.body); a.Code() != "staff.stepUp" {
 			t.Errorf("%s %s: %s", act.method, act.path, a.Raw)
 		}
 	}
-	admin.Must(200, "GET", "/api/setup/staff", nil)
+	admin.Must(t, 200, "GET", "/api/setup/staff", nil)
 	code, err := totp.GenerateCode("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", h.Site.Clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin.Must(200, "POST", "/api/setup/session/totp", map[string]any{"code": code})
-	if got := admin.Must(200, "POST", path+"/disable", nil).Body["state"]; got != "disabled" {
+	admin.Must(t, 200, "POST", "/api/setup/session/totp", map[string]any{"code": code})
+	if got := admin.Must(t, 200, "POST", path+"/disable", nil).Body["state"]; got != "disabled" {
 		t.Errorf("after the code: %v", got)
 	}
 }

@@ -1,10 +1,6 @@
 package doortest
 
 import (
-	"bytes"
-	"image"
-	"image/jpeg"
-
 	"sallyport/appliance/access"
 	"sallyport/appliance/calls/callstest"
 	"sallyport/appliance/facility"
@@ -118,15 +114,6 @@ func (h *House) SendIdentity(who ident.Visitor) {
 		}
 	}
 	h.Update(func(tx *store.Tx) error { _, err := h.Rooms.People.SubmitIdentity(tx, ident.System(), who); return err })
-}
-
-// Photo is a picture that passes for a document.
-func Photo() []byte {
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, image.NewRGBA(image.Rect(0, 0, 80, 50)), nil); err != nil {
-		panic(err) // a bytes.Buffer takes everything
-	}
-	return b.Bytes()
 }
 
 // Fingerprint is the body of a request to join.

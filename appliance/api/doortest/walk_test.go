@@ -19,6 +19,9 @@ import (
 
 var update = flag.Bool("update", false, "write the matrix anew; read the difference before you commit it")
 
+// key is that of a request which may be sent twice.
+const key = "0123456789abcdef"
+
 // role is somebody at a door. In a column that ends with "?" the same person asks for an object that does not exist, as
 // one of another facility does not here.
 type role struct {
@@ -36,7 +39,7 @@ func roles(door string) []role {
 			other = h.Enter("visitor", ident.ByVisitor, string(h.Visitor), access.StageFull)
 		}
 		b := h.Browse(door)
-		b.CSRF, b.Cookies[api.CookieName(door, "")] = other.CSRF, other.Session()
+		b.Resume(other.Session())
 		return b
 	}}
 	who := func(name string, kind ident.ActorKind, stage string, id func(h *House, o Objects) string) role {
@@ -202,7 +205,7 @@ func walk(t *testing.T, h *House, o Objects, op api.Operation) string {
 		if missing && !strings.Contains(op.Path, "{") {
 			continue
 		}
-		a := r.enter(h, o).Ask(op.Method, address(op, o, !missing), bodies(o)[op.ID])
+		a := r.enter(h, o).Ask(t, op.Method, address(op, o, !missing), bodies(o)[op.ID], "Idempotency-Key", key)
 		cells = append(cells, fmt.Sprintf("%s=%d", r.name, a.Status))
 		if a.Status == 500 {
 			t.Errorf("%s asked by %s: %s", op.ID, r.name, a.Raw)
@@ -223,7 +226,7 @@ func TestRoutesOfOtherDoorsAreNotThere(t *testing.T) {
 				if op.Door == door {
 					continue
 				}
-				if a := b.Ask(op.Method, address(op, o, true), bodies(o)[op.ID]); a.Status != 404 || a.Code() != "not_found" {
+				if a := b.Ask(t, op.Method, address(op, o, true), bodies(o)[op.ID], "Idempotency-Key", key); a.Status != 404 || a.Code() != "not_found" {
 					t.Errorf("%s of the %s door at the %s door, asked by %s: %d %s", op.ID, op.Door, door, r.name, a.Status, a.Raw)
 				}
 			}
