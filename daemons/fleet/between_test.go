@@ -85,8 +85,5 @@ func upcoming(start time.Time) time.Time {
 
 // moved is a browser after its house was started again: the same cookies, other ports.
 func (h *house) moved(b *browser) *browser {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.base = h.Addresses[b.door]
-	return b
+	return &browser{b.Moved(h.door(b.Name))}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/appliance/reel/reeltest"
 	"sallyport/appliance/sfu/sfutest"
 	"sallyport/appliance/signaling/signaltest"
@@ -32,17 +33,16 @@ func TestCalmHouse(t *testing.T) {
 	c := &calm{house: open(t)}
 	c.ann = c.visitor(t, c.People.Visitors[0])
 	c.self, c.link = c.register(t)
-	before := c.ann.do(t, 200, "GET", "visits", nil)
+	before := c.ann.Do(t, 200, "GET", "visits", nil)
 	c.stop(t)
 	c.start = c.startIn(t, 45*time.Second)
 	c.edit(t, func(ctx context.Context, db *store.DB) error {
 		return db.Update(ctx, func(tx *store.Tx) error { return tx.Exec(`UPDATE activation SET expires_at = ?`, store.Ms(tx.Now())-1) })
 	})
 	c.house.start(t)
-	c.moved(c.ann)
-	c.moved(c.self)
-	after := c.ann.do(t, 200, "GET", "visits", nil)
-	if a, b := list(before, "visits"), list(after, "visits"); len(a) == 0 || len(a) != len(b) || a[0]["id"] != b[0]["id"] {
+	c.ann, c.self = c.moved(c.ann), c.moved(c.self)
+	after := c.ann.Do(t, 200, "GET", "visits", nil)
+	if a, b := doortest.List(before, "visits"), doortest.List(after, "visits"); len(a) == 0 || len(a) != len(b) || a[0]["id"] != b[0]["id"] {
 		t.Fatalf("a restart changed the visits from %d to %d", len(a), len(b))
 	}
 	for _, step := range []struct {
@@ -66,31 +66,31 @@ func TestCalmHouse(t *testing.T) {
 }
 
 func (c *calm) expiredLink(t *testing.T) {
-	c.self.refused(t, 422, "auth.linkOld", "POST", "accounts/activation", map[string]any{"token": c.link})
-	c.self.refused(t, 422, "auth.linkOld", "POST", "accounts/activation", map[string]any{"token": strings.Repeat("0", 52)})
-	c.self.refused(t, 403, "auth.notActive", "POST", "session", map[string]any{"phone": newcomer.Phone, "pin": newcomer.PIN})
-	c.self.do(t, 202, "POST", "accounts/activation/resend", map[string]any{"email": newcomer.Email})
+	c.self.Refused(t, 422, "auth.linkOld", "POST", "accounts/activation", map[string]any{"token": c.link})
+	c.self.Refused(t, 422, "auth.linkOld", "POST", "accounts/activation", map[string]any{"token": strings.Repeat("0", 52)})
+	c.self.Refused(t, 403, "auth.notActive", "POST", "session", map[string]any{"phone": newcomer.Phone, "pin": newcomer.PIN})
+	c.self.Do(t, 202, "POST", "accounts/activation/resend", map[string]any{"email": newcomer.Email})
 	c.link = c.mailTo(t, newcomer.Email, 0, `/activate#([0-9a-z]+)`) // demo forgets mails when it ends
-	c.self.do(t, 204, "POST", "accounts/activation", map[string]any{"token": c.link})
-	c.self.refused(t, 422, "auth.linkOld", "POST", "accounts/activation", map[string]any{"token": c.link})
+	c.self.Do(t, 204, "POST", "accounts/activation", map[string]any{"token": c.link})
+	c.self.Refused(t, 422, "auth.linkOld", "POST", "accounts/activation", map[string]any{"token": c.link})
 }
 
 func (c *calm) toContact(t *testing.T) {
-	c.self.agree(t, c.self.do(t, 200, "POST", "session", map[string]any{"phone": newcomer.Phone, "pin": newcomer.PIN}))
+	c.self.Agree(t, c.self.Do(t, 200, "POST", "session", map[string]any{"phone": newcomer.Phone, "pin": newcomer.PIN}))
 	c.verified(t, c.self)
 	edwin := c.People.Inmates[4]
 	ask := func(born string) map[string]any {
 		return map[string]any{"first_name": edwin.First, "last_name": edwin.Last, "number": edwin.Number, "date_of_birth": born, "relationship": "sibling"}
 	}
-	c.self.refused(t, 404, "contact.cannotAdd", "POST", "contacts", ask("1901-01-01"))
-	made := c.self.do(t, 201, "POST", "contacts", ask(edwin.Born))
-	c.contact = str(made, "id")
+	c.self.Refused(t, 404, "contact.cannotAdd", "POST", "contacts", ask("1901-01-01"))
+	made := c.self.Do(t, 201, "POST", "contacts", ask(edwin.Born))
+	c.contact = doortest.Str(made, "id")
 	if made["state"] != "awaiting_inmate" || made["may_book"] != false {
 		t.Errorf("the new contact is %v", made)
 	}
 	k := c.inmate(t, edwin)
-	k.do(t, 204, "POST", "contacts/"+c.contact+"/answer", map[string]any{"answer": "accept"})
-	for _, one := range list(c.self.do(t, 200, "GET", "contacts", nil), "contacts") {
+	k.Do(t, 204, "POST", "contacts/"+c.contact+"/answer", map[string]any{"answer": "accept"})
+	for _, one := range doortest.List(c.self.Do(t, 200, "GET", "contacts", nil), "contacts") {
 		if one["state"] != "approved" || one["may_book"] != true {
 			t.Fatalf("the accepted contact is %v", one)
 		}
@@ -98,18 +98,18 @@ func (c *calm) toContact(t *testing.T) {
 }
 
 func (c *calm) toVisit(t *testing.T) {
-	zone, err := time.LoadLocation(str(c.self.do(t, 200, "GET", "config", nil)["facility"].(map[string]any), "zone"))
+	zone, err := time.LoadLocation(doortest.Str(c.self.Do(t, 200, "GET", "config", nil)["facility"].(map[string]any), "zone"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	day := c.start.In(zone).Format(time.DateOnly)
-	days := list(c.self.do(t, 200, "GET", "contacts/"+c.contact+"/starts?from="+day+"&to="+day+"&minutes=5", nil), "days")
+	days := doortest.List(c.self.Do(t, 200, "GET", "contacts/"+c.contact+"/starts?from="+day+"&to="+day+"&minutes=5", nil), "days")
 	if len(days) != 1 || days[0]["bookable"] != true {
 		t.Errorf("the starts of today are %v", days)
 	}
 	c.start = upcoming(c.start)
 	v := c.self.book(t, c.contact, c.start, 5, "suggest")
-	c.visit = str(v, "id")
+	c.visit = doortest.Str(v, "id")
 	if v["label"] != "invited" || v["may_join"] != false {
 		t.Errorf("the suggested visit is %v", v)
 	}
@@ -118,12 +118,12 @@ func (c *calm) toVisit(t *testing.T) {
 	if s := c.self.state(t, c.visit); s != "confirmed" && s != "checking_in" {
 		t.Fatalf("the accepted visit is %s", s)
 	}
-	c.mailTo(t, newcomer.Email, 0, `(`+str(v, "ref")+`)`)
-	if s := c.worker(t, "clerk").do(t, 200, "GET", "visits/"+c.visit, nil); !strings.Contains(str(s, "visitor"), newcomer.Last) {
+	c.mailTo(t, newcomer.Email, 0, `(`+doortest.Str(v, "ref")+`)`)
+	if s := c.worker(t, "clerk").Do(t, 200, "GET", "visits/"+c.visit, nil); !strings.Contains(doortest.Str(s, "visitor"), newcomer.Last) {
 		t.Errorf("staff see the visit %v", s)
 	}
-	if a := c.self.ask(t, "GET", "visits/"+c.visit+"/calendar", nil); a.status != 200 || !strings.HasPrefix(string(a.raw), "BEGIN:VCALENDAR") {
-		t.Errorf("the calendar file: %d %.60s", a.status, a.raw)
+	if a := c.self.Ask(t, "GET", "visits/"+c.visit+"/calendar", nil); a.Status != 200 || !strings.HasPrefix(string(a.Raw), "BEGIN:VCALENDAR") {
+		t.Errorf("the calendar file: %d %.60s", a.Status, a.Raw)
 	}
 }
 
@@ -140,7 +140,7 @@ func (c *calm) holdCall(t *testing.T) {
 	}
 	// Only a recorder that is at work can mark that the seat moves.
 	desk := c.worker(t, "monitor")
-	eventually(t, 20*time.Second, "the recorder", func() bool { return recorderOf(desk.do(t, 200, "GET", "live", nil), v.call) == "recording" })
+	eventually(t, 20*time.Second, "the recorder", func() bool { return recorderOf(desk.Do(t, 200, "GET", "live", nil), v.call) == "recording" })
 	older := v.Client
 	v.join(t) // the same person on another device
 	older.Wait(t, "to be told that it is elsewhere", func() bool { return older.Last("problem")["code"] == "elsewhere" })
@@ -157,7 +157,7 @@ func (c *calm) holdCall(t *testing.T) {
 	want := "time_up"
 	if !all() {
 		want = "staff_error"
-		c.worker(t, "monitor").do(t, 200, "POST", "calls/"+v.call+"/end", map[string]any{"reason": want})
+		c.worker(t, "monitor").Do(t, 200, "POST", "calls/"+v.call+"/end", map[string]any{"reason": want})
 	}
 	for _, s := range []*seat{v, i} {
 		s.WaitFor(t, 6*time.Minute, "the end", func() bool { return s.Last("ended") != nil })
@@ -170,10 +170,10 @@ func (c *calm) holdCall(t *testing.T) {
 	}
 	state := map[string]string{"time_up": "completed", "staff_error": "terminated"}[want]
 	eventually(t, 20*time.Second, "the outcome", func() bool { return c.self.state(t, c.visit) == state })
-	c.self.refused(t, 409, "call_over", "POST", "visits/"+c.visit+"/join", map[string]any{"fingerprint": v.fp})
+	c.self.Refused(t, 409, "call_over", "POST", "visits/"+c.visit+"/join", map[string]any{"fingerprint": v.fp})
 	facts := c.plays(t, c.visit, "whole")
 	summary, _ := facts["summary"].(map[string]any)
-	c.recording = str(summary, "id")
+	c.recording = doortest.Str(summary, "id")
 	if n := marks(facts); n["live"] != 1 || n["pause"] != 1 || n["resume"] != 1 || n["moved"] != 1 {
 		t.Errorf("the recording has the marks %v", n)
 	}
@@ -183,8 +183,8 @@ func (c *calm) holdCall(t *testing.T) {
 func recorderOf(wall map[string]any, call string) string {
 	all, _ := wall["calls"].([]any)
 	for _, one := range all {
-		if c, _ := one.(map[string]any); str(c, "call") == call {
-			return str(c, "recorder")
+		if c, _ := one.(map[string]any); doortest.Str(c, "call") == call {
+			return doortest.Str(c, "recorder")
 		}
 	}
 	return ""
@@ -194,15 +194,15 @@ func recorderOf(wall map[string]any, call string) string {
 func (c *calm) watch(t *testing.T, v *seat) {
 	m := c.worker(t, "monitor")
 	cert, print := sfutest.Certificate(t)
-	ticket := m.do(t, 200, "POST", "calls/"+v.call+"/monitor", map[string]any{"fingerprint": print, "purpose": "duty"})
-	eye := signaltest.Dial(t, str(ticket, "signaling"), m.base)
+	ticket := m.Do(t, 200, "POST", "calls/"+v.call+"/monitor", map[string]any{"fingerprint": print, "purpose": "duty"})
+	eye := signaltest.Dial(t, doortest.Str(ticket, "signaling"), m.Origin)
 	w := eye.Ask(t, map[string]any{"t": "join", "grant": ticket["grant"], "app": "staff", "version": "fleet"})
 	if w["kind"] != "monitor" || w["down"] != 2.0 {
 		t.Fatalf("the monitor joins: %v", w)
 	}
 	peer := sfutest.NewPeer(t, cert, false, 2, 'm')
 	a := eye.Ask(t, map[string]any{"t": "offer", "sdp": peer.Offer()})
-	peer.Take(str(a, "sdp"))
+	peer.Take(doortest.Str(a, "sdp"))
 	for _, mid := range []string{"0", "1", "2", "3"} {
 		eventually(t, 20*time.Second, "media line "+mid+" of the monitor", func() bool { return len(peer.Seen(mid)) > 20 })
 	}
@@ -213,7 +213,7 @@ func (c *calm) watch(t *testing.T, v *seat) {
 
 func (c *calm) pauseAndCheck(t *testing.T, v, i *seat) {
 	m := c.worker(t, "monitor")
-	m.do(t, 200, "POST", "calls/"+v.call+"/pause", map[string]any{"reason": "conduct"})
+	m.Do(t, 200, "POST", "calls/"+v.call+"/pause", map[string]any{"reason": "conduct"})
 	for _, s := range []*seat{v, i} {
 		s.Wait(t, "the pause", func() bool { return s.Phase() == "paused" })
 		if says := s.Last("state")["says"]; says != "call.paused" {
@@ -223,14 +223,14 @@ func (c *calm) pauseAndCheck(t *testing.T, v, i *seat) {
 	v.still(t)
 	i.still(t)
 	eventually(t, 10*time.Second, "the wall to show the pause", func() bool { return c.liveCall(t, c.visit)["phase"] == "paused" })
-	check := m.do(t, 200, "POST", "calls/"+v.call+"/check", nil)
+	check := m.Do(t, 200, "POST", "calls/"+v.call+"/check", nil)
 	var steps []map[string]any
-	for _, s := range list(check, "steps") {
+	for _, s := range doortest.List(check, "steps") {
 		steps = append(steps, map[string]any{"key": s["key"], "done": true})
 	}
 	half := map[string]any{"check": check["id"], "steps": steps[:1]}
-	m.refused(t, 409, "check.incomplete", "POST", "calls/"+v.call+"/resume", half)
-	m.do(t, 200, "POST", "calls/"+v.call+"/resume", map[string]any{"check": check["id"], "steps": steps})
+	m.Refused(t, 409, "check.incomplete", "POST", "calls/"+v.call+"/resume", half)
+	m.Do(t, 200, "POST", "calls/"+v.call+"/resume", map[string]any{"check": check["id"], "steps": steps})
 	v.live(t)
 	i.live(t)
 	v.flows(t)
@@ -240,14 +240,14 @@ func (c *calm) pauseAndCheck(t *testing.T, v, i *seat) {
 // refusals are what a door must not do for whoever asks.
 func (c *calm) refusals(t *testing.T) {
 	print := strings.Repeat("AB:", 31) + "AB"
-	own := list(c.ann.do(t, 200, "GET", "visits", nil), "visits")
+	own := doortest.List(c.ann.Do(t, 200, "GET", "visits", nil), "visits")
 	later := own[slices.IndexFunc(own, func(v map[string]any) bool {
-		at, _ := time.Parse(time.RFC3339, str(v, "start"))
+		at, _ := time.Parse(time.RFC3339, doortest.Str(v, "start"))
 		return v["state"] == "confirmed" && time.Until(at) > time.Hour
 	})]
-	early := c.ann.refused(t, 425, "call.early", "POST", "visits/"+str(later, "id")+"/join", map[string]any{"fingerprint": print})
-	if params, _ := early.body["params"].(map[string]any); params["opens"] == nil {
-		t.Errorf("who is early is not told when it opens: %s", early.raw)
+	early := c.ann.Refused(t, 425, "call.early", "POST", "visits/"+doortest.Str(later, "id")+"/join", map[string]any{"fingerprint": print})
+	if params, _ := early.Body["params"].(map[string]any); params["opens"] == nil {
+		t.Errorf("who is early is not told when it opens: %s", early.Raw)
 	}
 	hers := c.ann.contact(t, c.People.Inmates[0])
 	for _, path := range []string{
@@ -256,43 +256,43 @@ func (c *calm) refusals(t *testing.T) {
 		"GET visits/not-an-id", "GET visits/v_00000000000000000000000000",
 	} {
 		method, path, _ := strings.Cut(path, " ")
-		if a := c.ann.ask(t, method, path, nil); a.status != 404 {
-			t.Errorf("somebody else's: %s %s: %d %s", method, path, a.status, a.raw)
+		if a := c.ann.Ask(t, method, path, nil); a.Status != 404 {
+			t.Errorf("somebody else's: %s %s: %d %s", method, path, a.Status, a.Raw)
 		}
 	}
-	if a := c.ann.ask(t, "POST", "visits/"+c.visit+"/join", map[string]any{"fingerprint": print}); a.status != 404 {
-		t.Errorf("join of somebody else's visit: %d %s", a.status, a.raw)
+	if a := c.ann.Ask(t, "POST", "visits/"+c.visit+"/join", map[string]any{"fingerprint": print}); a.Status != 404 {
+		t.Errorf("join of somebody else's visit: %d %s", a.Status, a.Raw)
 	}
-	if a := c.self.ask(t, "POST", "holds", map[string]any{"contact": hers, "start": c.start.Format(time.RFC3339), "minutes": 5}); a.status != 404 {
-		t.Errorf("hold with somebody else's contact: %d %s", a.status, a.raw)
+	if a := c.self.Ask(t, "POST", "holds", map[string]any{"contact": hers, "start": c.start.Format(time.RFC3339), "minutes": 5}); a.Status != 404 {
+		t.Errorf("hold with somebody else's contact: %d %s", a.Status, a.Raw)
 	}
 	k := c.inmate(t, c.People.Inmates[2])
 	for _, path := range []string{"visits/" + c.visit + "/answer", "contacts/" + hers + "/answer"} {
-		if a := k.ask(t, "POST", path, map[string]any{"answer": "decline"}); a.status != 404 {
-			t.Errorf("an answer for another inmate: %s: %d %s", path, a.status, a.raw)
+		if a := k.Ask(t, "POST", path, map[string]any{"answer": "decline"}); a.Status != 404 {
+			t.Errorf("an answer for another inmate: %s: %d %s", path, a.Status, a.Raw)
 		}
 	}
 	clerk := c.worker(t, "clerk")
 	for _, path := range []string{"/api/visitor/config", "/api/kiosk/config", "audit/none", "recordings"} {
-		if a := clerk.ask(t, "GET", path, nil); a.status != 404 {
-			t.Errorf("a clerk at the staff door: GET %s: %d %s", path, a.status, a.raw)
+		if a := clerk.Ask(t, "GET", path, nil); a.Status != 404 {
+			t.Errorf("a clerk at the staff door: GET %s: %d %s", path, a.Status, a.Raw)
 		}
 	}
 	// Other sites, old pages, big and wrong bodies.
-	if a := c.self.ask(t, "POST", "news/read", nil, "Origin", "http://elsewhere.example"); a.status != 403 || a.code() != "auth.origin" {
-		t.Errorf("another origin: %d %s", a.status, a.raw)
+	if a := c.self.Ask(t, "POST", "news/read", nil, "Origin", "http://elsewhere.example"); a.Status != 403 || a.Code() != "auth.origin" {
+		t.Errorf("another origin: %d %s", a.Status, a.Raw)
 	}
-	if a := c.self.ask(t, "POST", "news/read", nil, "X-CSRF-Token", "old"); a.status != 403 || a.code() != "auth.csrf" {
-		t.Errorf("an old page: %d %s", a.status, a.raw)
+	if a := c.self.Ask(t, "POST", "news/read", nil, "X-CSRF-Token", "old"); a.Status != 403 || a.Code() != "auth.csrf" {
+		t.Errorf("an old page: %d %s", a.Status, a.Raw)
 	}
-	c.self.refused(t, 422, "file.tooBig", "PUT", "profile", map[string]any{"zone": strings.Repeat("x", 70<<10)})
-	if a := c.self.ask(t, "PUT", "profile", map[string]any{"zone": 5}); a.status != 422 && a.status != 400 {
-		t.Errorf("a wrong type: %d %s", a.status, a.raw)
+	c.self.Refused(t, 422, "file.tooBig", "PUT", "profile", map[string]any{"zone": strings.Repeat("x", 70<<10)})
+	if a := c.self.Ask(t, "PUT", "profile", map[string]any{"zone": 5}); a.Status != 422 && a.Status != 400 {
+		t.Errorf("a wrong type: %d %s", a.Status, a.Raw)
 	}
-	if live := c.worker(t, "monitor").do(t, 200, "GET", "live", nil); live["gateway"] != "ok" {
+	if live := c.worker(t, "monitor").Do(t, 200, "GET", "live", nil); live["gateway"] != "ok" {
 		t.Errorf("in a quiet moment the wall says that the gateway is %v", live["gateway"])
 	}
-	newBrowser("visitor", c.Addresses["visitor"]).refused(t, 401, "auth.needed", "GET", "visits", nil)
+	c.door("visitor").Browse().Refused(t, 401, "auth.needed", "GET", "visits", nil)
 }
 
 // roster files with bad rows are taken in part; one that would empty the house is refused whole.
@@ -302,30 +302,30 @@ func (c *calm) roster(t *testing.T) {
 		"A9901,B26-9901,Nye,Talbot,1990-02-03,A Wing,in_custody\n" +
 		"A9902,B26-9902,Lee,Marsh,soon,A Wing,in_custody\n" +
 		"A9903,B26-9903,Kit,Marsh,1991-01-01,Z Wing,in_custody\n")
-	got := clerk.do(t, 200, "POST", "roster?full=false", file, "Content-Type", "text/csv")
-	bad := list(got, "quarantined")
+	got := clerk.Do(t, 200, "POST", "roster?full=false", file, "Content-Type", "text/csv")
+	bad := doortest.List(got, "quarantined")
 	if got["state"] != "done" || got["added"] != 1.0 || len(bad) != 2 {
 		t.Fatalf("the file did %v", got)
 	}
 	for at, line := range []float64{3, 4} {
-		if bad[at]["line"] != line || str(bad[at], "cause") == "" {
+		if bad[at]["line"] != line || doortest.Str(bad[at], "cause") == "" {
 			t.Errorf("bad row %d is %v, want line %v and a cause", at, bad[at], line)
 		}
 	}
 	before := c.inCustody(t)
-	got = clerk.do(t, 200, "POST", "roster?full=true", file, "Content-Type", "text/csv")
+	got = clerk.Do(t, 200, "POST", "roster?full=true", file, "Content-Type", "text/csv")
 	if got["state"] != "refused" || got["reason"] != "full_file_drop" || got["released"] != 0.0 {
 		t.Errorf("a file without most inmates did %v", got)
 	}
 	if after := c.inCustody(t); after != before {
 		t.Errorf("a refused file changed the inmates from %v to %v", before, after)
 	}
-	if l := list(clerk.do(t, 200, "GET", "roster", nil), "imports"); len(l) < 2 || l[0]["state"] != "refused" {
+	if l := doortest.List(clerk.Do(t, 200, "GET", "roster", nil), "imports"); len(l) < 2 || l[0]["state"] != "refused" {
 		t.Errorf("the list of imports begins with %v", l)
 	}
 }
 
 func (c *calm) inCustody(t *testing.T) any {
 	t.Helper()
-	return c.worker(t, "clerk").do(t, 200, "GET", "inmates", nil)["total"]
+	return c.worker(t, "clerk").Do(t, 200, "GET", "inmates", nil)["total"]
 }

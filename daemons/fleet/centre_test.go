@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/appliance/fault"
 	"sallyport/appliance/linkclient"
 	"sallyport/appliance/linkspec"
@@ -69,9 +70,9 @@ func (h *house) record(t *testing.T, within time.Duration, texts ...string) (fou
 // centreCancels sends the same order three times: it is executed once, and told once.
 func (c *calm) centreCancels(t *testing.T) {
 	var visit string
-	for _, v := range list(c.ann.do(t, 200, "GET", "visits", nil), "visits") {
-		if at, _ := time.Parse(time.RFC3339, str(v, "start")); v["state"] == "confirmed" && time.Until(at) > 24*time.Hour {
-			visit = str(v, "id")
+	for _, v := range doortest.List(c.ann.Do(t, 200, "GET", "visits", nil), "visits") {
+		if at, _ := time.Parse(time.RFC3339, doortest.Str(v, "start")); v["state"] == "confirmed" && time.Until(at) > 24*time.Hour {
+			visit = doortest.Str(v, "id")
 		}
 	}
 	office := linkclient.Dial(c.socket())
@@ -103,7 +104,7 @@ func (c *calm) centreCancels(t *testing.T) {
 	if s := c.ann.state(t, visit); s != "cancelled" {
 		t.Errorf("the visit is %s", s)
 	}
-	rows := list(c.worker(t, "administrator").do(t, 200, "GET", "audit?subject="+visit+"&verb=visit.cancel", nil), "rows")
+	rows := doortest.List(c.worker(t, "administrator").Do(t, 200, "GET", "audit?subject="+visit+"&verb=visit.cancel", nil), "rows")
 	if len(rows) != 1 || rows[0]["actor_kind"] != "central" {
 		t.Errorf("the audit has %v", rows)
 	}
@@ -270,5 +271,5 @@ var etcdAt = regexp.MustCompile(`endpoints = \["https://([^"]+)"\]`)
 // syncCard is replication as staff see it.
 func (h *house) syncCard(t *testing.T) map[string]any {
 	t.Helper()
-	return h.worker(t, "administrator").do(t, 200, "GET", "sync", nil)
+	return h.worker(t, "administrator").Do(t, 200, "GET", "sync", nil)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/appliance/reel/reeltest"
 )
 
@@ -17,32 +18,32 @@ func (h *house) plays(t *testing.T, visit, verdict string) map[string]any {
 	b := h.worker(t, "investigator")
 	var rec map[string]any
 	eventually(t, time.Minute, "the recording in the catalogue", func() bool {
-		for _, r := range list(b.do(t, 200, "GET", "recordings", nil), "recordings") {
+		for _, r := range doortest.List(b.Do(t, 200, "GET", "recordings", nil), "recordings") {
 			if r["visit"] == visit && (r["state"] == "available" || r["state"] == "partial") {
 				rec = r
 			}
 		}
 		return rec != nil
 	})
-	path := "recordings/" + str(rec, "id")
-	if v := b.do(t, 200, "POST", path+"/verify", nil); v["result"] != verdict {
+	path := "recordings/" + doortest.Str(rec, "id")
+	if v := b.Do(t, 200, "POST", path+"/verify", nil); v["result"] != verdict {
 		t.Errorf("the recording is found %v, want %s", v, verdict)
 	}
-	view := b.do(t, 201, "POST", path+"/views", map[string]any{"purpose": "test of the appliance"})
-	seats := list(view, "seats")
-	if len(seats) != 2 || str(view, "watermark") == "" {
+	view := b.Do(t, 201, "POST", path+"/views", map[string]any{"purpose": "test of the appliance"})
+	seats := doortest.List(view, "seats")
+	if len(seats) != 2 || doortest.Str(view, "watermark") == "" {
 		t.Fatalf("the view has %v", view)
 	}
 	for _, s := range seats {
-		a := b.ask(t, "GET", str(s, "url"), nil)
-		if a.status != 200 || a.header.Get("Content-Type") != "video/webm" {
-			t.Fatalf("%v plays: %d %s", s["seat"], a.status, a.header.Get("Content-Type"))
+		a := b.Ask(t, "GET", doortest.Str(s, "url"), nil)
+		if a.Status != 200 || a.Header.Get("Content-Type") != "video/webm" {
+			t.Fatalf("%v plays: %d %s", s["seat"], a.Status, a.Header.Get("Content-Type"))
 		}
-		if part := b.ask(t, "GET", str(s, "url"), nil, "Range", "bytes=100-199"); part.status != 206 || string(part.raw) != string(a.raw[100:200]) {
-			t.Errorf("a range of %v: %d, %d bytes", s["seat"], part.status, len(part.raw))
+		if part := b.Ask(t, "GET", doortest.Str(s, "url"), nil, "Range", "bytes=100-199"); part.Status != 206 || string(part.Raw) != string(a.Raw[100:200]) {
+			t.Errorf("a range of %v: %d, %d bytes", s["seat"], part.Status, len(part.Raw))
 		}
-		file := filepath.Join(t.TempDir(), str(s, "seat")+".webm")
-		if err := os.WriteFile(file, a.raw, 0o600); err != nil {
+		file := filepath.Join(t.TempDir(), doortest.Str(s, "seat")+".webm")
+		if err := os.WriteFile(file, a.Raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		decoded := map[string]int{}
@@ -57,8 +58,8 @@ func (h *house) plays(t *testing.T, visit, verdict string) map[string]any {
 			t.Errorf("%v holds %v", s["seat"], decoded)
 		}
 	}
-	facts := b.do(t, 200, "GET", path, nil)
-	if custody := list(facts, "custody"); len(custody) < 2 {
+	facts := b.Do(t, 200, "GET", path, nil)
+	if custody := doortest.List(facts, "custody"); len(custody) < 2 {
 		t.Errorf("verifying and viewing are not in custody: %v", custody)
 	}
 	return facts
@@ -67,8 +68,8 @@ func (h *house) plays(t *testing.T, visit, verdict string) map[string]any {
 // marks counts the marks of a recording by kind.
 func marks(recording map[string]any) map[string]int {
 	n := map[string]int{}
-	for _, m := range list(recording, "marks") {
-		n[str(m, "kind")]++
+	for _, m := range doortest.List(recording, "marks") {
+		n[doortest.Str(m, "kind")]++
 	}
 	return n
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/appliance/reel/reeltest"
 	"sallyport/appliance/sfu/sfutest"
 	"sallyport/appliance/signaling/signaltest"
@@ -36,7 +37,7 @@ type seat struct {
 // take joins a visit's call through the door and the gateway, up to sending media and reading the notice.
 func (b *browser) take(t *testing.T, visit string, film []reeltest.Frame) *seat {
 	t.Helper()
-	s := &seat{who: b, visit: visit, app: b.door, film: film}
+	s := &seat{who: b, visit: visit, app: b.Name, film: film}
 	s.cert, s.fp = sfutest.Certificate(t)
 	s.join(t)
 	return s
@@ -47,22 +48,22 @@ func (s *seat) join(t *testing.T) {
 	t.Helper()
 	var ticket map[string]any
 	eventually(t, time.Minute, "a grant for "+s.visit, func() bool {
-		a := s.who.ask(t, "POST", "visits/"+s.visit+"/join", map[string]any{"fingerprint": s.fp})
-		if a.status == 200 {
-			ticket = a.body
+		a := s.who.Ask(t, "POST", "visits/"+s.visit+"/join", map[string]any{"fingerprint": s.fp})
+		if a.Status == 200 {
+			ticket = a.Body
 			return true
 		}
 		// The waiting room opens within a second.
-		if a.status != 425 {
-			t.Fatalf("%s joins: %d %s", s.app, a.status, a.raw)
+		if a.Status != 425 {
+			t.Fatalf("%s joins: %d %s", s.app, a.Status, a.Raw)
 		}
 		return false
 	})
-	if servers := list(ticket, "ice_servers"); (s.app == "visitor") != (len(servers) > 0) {
+	if servers := doortest.List(ticket, "ice_servers"); (s.app == "visitor") != (len(servers) > 0) {
 		t.Errorf("%s is told the relays %v", s.app, servers)
 	}
-	s.url, s.call, s.notice = str(ticket, "signaling"), str(ticket, "call"), str(ticket, "notice_version")
-	s.Client = signaltest.Dial(t, s.url, s.who.base)
+	s.url, s.call, s.notice = doortest.Str(ticket, "signaling"), doortest.Str(ticket, "call"), doortest.Str(ticket, "notice_version")
+	s.Client = signaltest.Dial(t, s.url, s.who.Origin)
 	s.welcome = s.Ask(t, map[string]any{
 		"t": "join", "grant": ticket["grant"], "app": s.app, "version": "fleet",
 		"caps": map[string]any{"video": []string{"VP8"}, "simulcast": false, "gcm": true},
@@ -103,7 +104,7 @@ func (s *seat) resume(t *testing.T) {
 	}
 	last := s.Seq()
 	eventually(t, 30*time.Second, s.app+" to be back", func() bool {
-		c, err := signaltest.TryDial(t, s.url, s.who.base)
+		c, err := signaltest.TryDial(t, s.url, s.who.Origin)
 		if err != nil {
 			return false
 		}
@@ -160,11 +161,11 @@ func (h *house) liveCall(t *testing.T, visit string) map[string]any {
 	b := h.worker(t, "monitor")
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	a, err := b.try(ctx, "GET", "live", nil)
-	if err != nil || a.status != 200 {
+	a, err := b.Try(ctx, "GET", "live", nil)
+	if err != nil || a.Status != 200 {
 		return nil
 	}
-	for _, c := range list(a.body, "calls") {
+	for _, c := range doortest.List(a.Body, "calls") {
 		if c["visit"] == visit {
 			return c
 		}
@@ -174,9 +175,9 @@ func (h *house) liveCall(t *testing.T, visit string) map[string]any {
 
 // seatState is a seat's state on the staff's wall.
 func seatState(call map[string]any, seat string) string {
-	for _, s := range list(call, "seats") {
+	for _, s := range doortest.List(call, "seats") {
 		if s["seat"] == seat {
-			return str(s, "state")
+			return doortest.Str(s, "state")
 		}
 	}
 	return ""

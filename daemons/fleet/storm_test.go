@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/appliance/reel/reeltest"
 	"sallyport/daemons/demo/seed"
 )
@@ -51,7 +52,7 @@ func TestStormyHouse(t *testing.T) {
 func (h *house) meet(t *testing.T, v seed.Visitor, i seed.Inmate, start time.Time, film []reeltest.Frame) (outside, inside *seat) {
 	t.Helper()
 	a, b := h.visitor(t, v), h.inmate(t, i)
-	visit := str(a.book(t, a.contact(t, i), upcoming(start), 5, "suggest"), "id")
+	visit := doortest.Str(a.book(t, a.contact(t, i), upcoming(start), 5, "suggest"), "id")
 	b.accept(t, visit)
 	return a.take(t, visit, film), b.take(t, visit, film)
 }
@@ -59,23 +60,23 @@ func (h *house) meet(t *testing.T, v seed.Visitor, i seed.Inmate, start time.Tim
 // lockOut tries wrong PINs on one visitor's account until it locks.
 func (s *storm) lockOut(t *testing.T) *browser {
 	t.Helper()
-	b, who := newBrowser("visitor", s.Addresses["visitor"]), s.People.Visitors[4]
+	b, who := s.browse("visitor"), s.People.Visitors[4]
 	wrong := map[string]any{"phone": who.Phone, "pin": "135791"}
 	for left := 4; left > 0; left-- {
-		a := b.refused(t, 401, "auth.wrong", "POST", "session", wrong)
-		if params, _ := a.body["params"].(map[string]any); params["left"] != float64(left) {
-			t.Errorf("after a wrong PIN the answer is %s, want %d tries left", a.raw, left)
+		a := b.Refused(t, 401, "auth.wrong", "POST", "session", wrong)
+		if params, _ := a.Body["params"].(map[string]any); params["left"] != float64(left) {
+			t.Errorf("after a wrong PIN the answer is %s, want %d tries left", a.Raw, left)
 		}
 	}
-	b.refused(t, 429, "auth.locked", "POST", "session", wrong)
+	b.Refused(t, 429, "auth.locked", "POST", "session", wrong)
 	return b
 }
 
 // stillLocked finds the account locked, even for its right PIN, and nobody else's.
 func (s *storm) stillLocked(t *testing.T, b *browser) {
 	who, other := s.People.Visitors[4], s.People.Visitors[3]
-	b.refused(t, 429, "auth.locked", "POST", "session", map[string]any{"phone": who.Phone, "pin": who.PIN})
-	b.do(t, 200, "POST", "session", map[string]any{"phone": other.Phone, "pin": other.PIN})
+	b.Refused(t, 429, "auth.locked", "POST", "session", map[string]any{"phone": who.Phone, "pin": who.PIN})
+	b.Do(t, 200, "POST", "session", map[string]any{"phone": other.Phone, "pin": other.PIN})
 	s.mailTo(t, who.Email, 0, `(locked)`)
 }
 
@@ -159,9 +160,9 @@ func (h *house) end(t *testing.T, s *seat, reason string) {
 	eventually(t, 20*time.Second, "staff to end the call", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		a, err := m.try(ctx, "POST", "calls/"+s.call+"/end", map[string]any{"reason": reason})
-		if err == nil && a.status != 200 {
-			t.Fatalf("staff end the call: %d %s", a.status, a.raw)
+		a, err := m.Try(ctx, "POST", "calls/"+s.call+"/end", map[string]any{"reason": reason})
+		if err == nil && a.Status != 200 {
+			t.Fatalf("staff end the call: %d %s", a.Status, a.Raw)
 		}
 		return err == nil
 	})
