@@ -342,7 +342,7 @@ func TestWaiting(t *testing.T) {
 	})
 	host := shown(t, r, time.Minute, regexp.MustCompile(`Name: (sallyport-[a-z0-9]{4})`))[1]
 	door := newDoor(t, "setup", "https://"+host, at(func() string { return box.At("wan0", "tcp/443") }), pool)
-	if state := door.browser().do(t, 200, "GET", "state", nil); state["claimed"] != false {
+	if state := door.Browse().Do(t, 200, "GET", "state", nil); state["claimed"] != false {
 		t.Errorf("a waiting box says %v", state)
 	}
 	for _, c := range box.Cards[1:] {

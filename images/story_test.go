@@ -10,6 +10,7 @@ import (
 
 	"github.com/pion/stun/v3"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/daemons/demo/mailbox"
 	"sallyport/provisioning"
 )
@@ -50,9 +51,9 @@ func mailServer(t *testing.T) (*mailbox.Mailbox, net.Addr) {
 }
 
 // doorsOf are the doors of the tests' site; reach says how each is dialled.
-func doorsOf(t *testing.T, roots *x509.CertPool, reach func(door string) dialer) map[string]door {
+func doorsOf(t *testing.T, roots *x509.CertPool, reach func(door string) dialer) map[string]doortest.Door {
 	t.Helper()
-	all := map[string]door{}
+	all := map[string]doortest.Door{}
 	for name, host := range map[string]string{
 		"visitor": "visit.harbour.example", "kiosk": "kiosk.harbour.internal", "staff": "visits.harbour.example", "setup": "sallyport.harbour.example",
 	} {
