@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -32,12 +33,18 @@ type guard struct {
 	Seq         int64  `json:"seq"` // floor: the centre has acknowledged this much
 }
 
-// compare decides at start whether this database is the one that the guard was written with.
+func (g guard) same(as guard) bool {
+	return bytes.Equal(g.Incarnation, as.Incarnation) && g.Mode == as.Mode && g.Epoch == as.Epoch && g.Seq == as.Seq
+}
+
+// compare decides at start whether this database is the one that the guard was written with. A guard that says already what
+// it should is left alone: a site whose disk is full has to start, or nobody could make room.
 func (o *Outbox) compare(ctx context.Context, db *store.DB) error {
 	g, found, err := readGuard(o.guard)
 	if err != nil {
 		return err
 	}
+	written, there := g, found
 	fresh := make([]byte, 16)
 	rand.Read(fresh)
 	if !found {
@@ -84,6 +91,9 @@ func (o *Outbox) compare(ctx context.Context, db *store.DB) error {
 		o.log.Warn("replication is in recovery; visits go on", "op", "outbox.Begin")
 	}
 	o.floor = g
+	if there && g.same(written) {
+		return nil
+	}
 	return writeGuard(o.guard, g)
 }
 

@@ -91,6 +91,30 @@ func TestGuardTellsARestoredDatabase(t *testing.T) {
 	}
 }
 
+// TestGuardIsWrittenWhenItChanges: a start of a site whose disk is full has nothing to write.
+func TestGuardIsWrittenWhenItChanges(t *testing.T) {
+	b := newBench(t)
+	look := func() os.FileInfo {
+		t.Helper()
+		info, err := os.Stat(b.options.Guard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	first := look()
+	b.out = b.open()
+	if !os.SameFile(first, look()) {
+		t.Error("a guard that says what it should is written anew")
+	}
+	if err := b.out.Recover(t.Context(), b.db, outbox.CauseForked); err != nil {
+		t.Fatal(err)
+	}
+	if os.SameFile(first, look()) {
+		t.Error("recovery leaves the guard as it was")
+	}
+}
+
 func TestRecoveryStopsReplicationOnly(t *testing.T) {
 	b := newBench(t)
 	b.putOne()
