@@ -22,7 +22,7 @@ type provisionCmd struct {
 	Renew bool `help:"Only the certificates; daemons that show older ones start anew." xor:"which"`
 }
 
-// Run goes through the phases and prints how each stands. It fails only when the daemons could not start: whatever else is
+// Run goes through the phases and prints how each has ended. It fails only when the daemons could not start: whatever else is
 // wrong, the box comes up and says so.
 func (c provisionCmd) Run(t *tool) error {
 	m := phases.Here(logger())
@@ -35,7 +35,8 @@ func (c provisionCmd) Run(t *tool) error {
 		list = phases.Late()
 	}
 	results, err := phases.Run(t.ctx, m, list, func(r phases.Result) {
-		fmt.Fprintf(t.out, "%s: %s: %s\n", r.Phase, r.State, r.Says)
+		// Its words are for the console's page, which takes out what a terminal would obey: they may repeat a site file.
+		fmt.Fprintf(t.out, "Phase %s: %s\n", r.Phase, r.State)
 	})
 	if err != nil || c.Late {
 		return err
