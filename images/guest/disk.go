@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -86,6 +87,52 @@ func Find(disk, label string) (Partition, error) {
 		}
 	}
 	return Partition{}, fmt.Errorf("there is no partition %q among %v", label, all)
+}
+
+// Encryption is what a LUKS2 header says.
+type Encryption struct {
+	Slots  int            // keys that open it
+	Tokens map[string]int // who keeps a key, by kind: systemd-tpm2, systemd-recovery
+}
+
+// luks are the first bytes of a LUKS2 header.
+var luks = []byte("LUKS\xba\xbe\x00\x02")
+
+// Encrypted reads the header of the encrypted data in a partition, or of what lies at an offset without being one yet.
+func Encrypted(disk string, at int64) (Encryption, error) {
+	f, err := os.Open(disk)
+	if err != nil {
+		return Encryption{}, err
+	}
+	defer f.Close()
+	// A binary head of 4096 bytes with the length of both, then JSON and zeros.
+	head := make([]byte, 4096)
+	if _, err := f.ReadAt(head, at); err != nil {
+		return Encryption{}, err
+	}
+	if !bytes.HasPrefix(head, luks) {
+		return Encryption{}, fmt.Errorf("%s has no LUKS2 header at %d", disk, at)
+	}
+	size := int64(binary.BigEndian.Uint64(head[8:]))
+	if size <= 4096 || size > 4<<20 {
+		return Encryption{}, fmt.Errorf("%s has a LUKS2 header of %d bytes", disk, size)
+	}
+	text := make([]byte, size-4096)
+	if _, err := f.ReadAt(text, at+4096); err != nil {
+		return Encryption{}, err
+	}
+	var meta struct {
+		Keyslots map[string]json.RawMessage
+		Tokens   map[string]struct{ Type string }
+	}
+	if err := json.Unmarshal(bytes.TrimRight(text, "\x00"), &meta); err != nil {
+		return Encryption{}, fmt.Errorf("read the LUKS2 header at %d: %w", at, err)
+	}
+	e := Encryption{Slots: len(meta.Keyslots), Tokens: map[string]int{}}
+	for _, t := range meta.Tokens {
+		e.Tokens[t.Type]++
+	}
+	return e, nil
 }
 
 // Flip changes one bit of a disk that no box uses.

@@ -61,6 +61,8 @@ type Box struct {
 	Memory      int // MiB
 	Cards       []Card
 	Stick       string            // file of a disk that is plugged in, read-only; "" for none
+	USB         bool              // the stick is on USB, as on a server; a kernel for virtual machines has no driver for it
+	NoTPM       bool              // the board has none
 	Credentials map[string][]byte // SMBIOS strings of systemd: what a rack's controller hands to its servers
 
 	forwards map[string]string
@@ -97,7 +99,7 @@ func (b *Box) Clone(ctx context.Context, dir string) (*Box, error) {
 			return nil, fmt.Errorf("copy %s: %w\n%s", name, err, out)
 		}
 	}
-	return &Box{Dir: dir, Memory: b.Memory, Cards: b.Cards, Credentials: b.Credentials, forwards: map[string]string{}}, nil
+	return &Box{Dir: dir, Memory: b.Memory, Cards: b.Cards, NoTPM: b.NoTPM, Credentials: b.Credentials, forwards: map[string]string{}}, nil
 }
 
 // Disk is the file of the disk.
@@ -178,12 +180,14 @@ func (b *Box) Start(ctx context.Context) (r *Run, err error) {
 			r.Cut()
 		}
 	}()
-	if r.tpm, err = r.child("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+b.file("tpm"),
-		"--ctrl", "type=unixio,path="+b.file("tpm.sock"), "--terminate"); err != nil {
-		return nil, err
-	}
-	if err := r.appears(ctx, b.file("tpm.sock")); err != nil {
-		return nil, err
+	if !b.NoTPM {
+		if r.tpm, err = r.child("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+b.file("tpm"),
+			"--ctrl", "type=unixio,path="+b.file("tpm.sock"), "--terminate"); err != nil {
+			return nil, err
+		}
+		if err := r.appears(ctx, b.file("tpm.sock")); err != nil {
+			return nil, err
+		}
 	}
 	args, err := b.arguments()
 	if err != nil {
@@ -221,14 +225,21 @@ func (b *Box) arguments() ([]string, error) {
 		"-global", "ICH9-LPC.disable_s3=1", "-global", "driver=cfi.pflash01,property=secure,value=on",
 		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + firmware,
 		"-drive", "if=pflash,format=raw,unit=1,file=" + b.file("variables"),
-		"-chardev", "socket,id=tpm,path=" + b.file("tpm.sock"), "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-tis,tpmdev=tpm0",
 		"-drive", "if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file=" + b.Disk(), "-device", "virtio-blk-pci,drive=disk,bootindex=1",
 		"-device", "virtio-rng-pci",
 		"-chardev", "socket,id=serial,server=on,wait=on,path=" + b.file("serial.sock") + ",logfile=" + b.Log() + ",logappend=on", "-serial", "chardev:serial",
 		"-qmp", "unix:" + b.file("qmp.sock") + ",server=on,wait=off",
 	}
+	if !b.NoTPM {
+		args = append(args, "-chardev", "socket,id=tpm,path="+b.file("tpm.sock"), "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-tis,tpmdev=tpm0")
+	}
 	if b.Stick != "" {
-		args = append(args, "-drive", "if=none,id=stick,format=raw,readonly=on,file="+b.Stick, "-device", "virtio-blk-pci,drive=stick")
+		args = append(args, "-drive", "if=none,id=stick,format=raw,readonly=on,file="+b.Stick)
+		if b.USB {
+			args = append(args, "-device", "qemu-xhci,id=usb", "-device", "usb-storage,bus=usb.0,drive=stick,removable=on")
+		} else {
+			args = append(args, "-device", "virtio-blk-pci,drive=stick")
+		}
 	}
 	for name, value := range b.Credentials {
 		at := b.file("credential." + name)

@@ -1,6 +1,8 @@
 package guest_test
 
 import (
+	"encoding/binary"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,5 +82,41 @@ func TestPartitions(t *testing.T) {
 	}
 	if err := guest.FlipUsed(disk, p, 0.9, 1); err == nil {
 		t.Error("an empty end is flipped")
+	}
+}
+
+// TestEncrypted reads a LUKS2 header that lies somewhere on a disk, and finds none where there is none or half of one.
+func TestEncrypted(t *testing.T) {
+	const at, size = 3 << 20, 16 << 10
+	head := make([]byte, size)
+	copy(head, "LUKS\xba\xbe\x00\x02")
+	binary.BigEndian.PutUint64(head[8:], size)
+	disk := filepath.Join(t.TempDir(), "disk")
+	write := func(text string) {
+		t.Helper()
+		copy(head[4096:], text)
+		f, err := os.OpenFile(disk, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteAt(head, at); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Truncate(8 << 20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`{"keyslots":{"0":{"type":"luks2"},"1":{"type":`)
+	if e, err := guest.Encrypted(disk, at); err == nil {
+		t.Errorf("half a header says %+v", e)
+	}
+	write(`{"keyslots":{"0":{"type":"luks2"},"1":{"type":"luks2"}},"tokens":{"0":{"type":"systemd-tpm2","keyslots":["0"]}}}`)
+	e, err := guest.Encrypted(disk, at)
+	if err != nil || e.Slots != 2 || !maps.Equal(e.Tokens, map[string]int{"systemd-tpm2": 1}) {
+		t.Errorf("the header says %+v (%v)", e, err)
+	}
+	if e, err := guest.Encrypted(disk, at+4096); err == nil {
+		t.Errorf("where no header is, one says %+v", e)
 	}
 }
