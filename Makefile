@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help run build ui gen check test test-go plain race test-ui fleet e2e fuzz bench lint image image-check image-nspawn image-test image-test-update install clean
+.PHONY: help run build ui gen check test test-go plain race test-ui fleet e2e fuzz bench lint image image-check image-nspawn image-test image-test-faults image-test-update install clean
 
 export GOTOOLCHAIN := local
 BIN    := build/bin
@@ -98,6 +98,11 @@ image-test: ## a box in qemu from firmware to a confirmed visit, second boot, an
 	@.ci/install image
 	@echo "image-test: a sealed box comes up healthy, a visit is booked over its doors, stays after a restart, and opens for nobody else"
 	IMAGE_TESTS=required go test -tags image -count=1 -timeout 2h -v -run '^(TestBoot|TestWaiting)$$' ./images
+
+image-test-faults: ## first starts that go wrong: a stick with a wrong signature, power cuts, no TPM, a full disk; after make image
+	@.ci/install image
+	@echo "image-test-faults: a wrong signature is refused and the right one taken, a start that was cut goes on, without a TPM nothing is made before somebody chooses, a full disk is told and loses nothing"
+	IMAGE_TESTS=required go test -tags image -count=1 -timeout 3h -v -run '^(TestFullDisk|TestStick|TestPowerCut|TestNoTPM)$$' ./images
 
 image-test-update: ## three versions in one box: a good one is kept with its data, a bad one is given up by itself and refused; SHORT=1
 	@IMAGE_KERNEL=cloud IMAGE_VERSION=1.0.0 images/build

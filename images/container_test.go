@@ -27,10 +27,14 @@ import (
 // disk and no firmware; everything else is what the box runs.
 type container struct {
 	root string
-	cmd  *exec.Cmd
-	log  *console
-	init int // its first process, as this machine counts
-	net  string
+	net  string     // its networks
+	seed string     // file of its site
+	disk *smallDisk // its data; nil: in memory, for one start
+
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when cmd has ended
+	log   *console
+	init  int // its first process, as this machine counts
 }
 
 // console gathers what a container prints.
@@ -72,12 +76,20 @@ func imageRoot(t *testing.T) string {
 // veths are the cables: the end here and the end in the container.
 var veths = map[string]string{"wan0": "v-wan", "kiosk0": "v-kiosk", "tablet0": "v-tablet", "staff0": "v-staff", "mgmt0": "v-mgmt"}
 
-// boot starts the container with a seed and gives each cable's end here an address in its zone.
+// boot makes the networks of a container with a seed in them, and starts it.
 func boot(t *testing.T, root string, seed func(relay net.Addr) []byte, mail func(net.Listener)) *container {
+	t.Helper()
+	c := unbooted(t, root, seed, mail)
+	c.start(t)
+	return c
+}
+
+// unbooted makes what a container has before it starts, and keeps from one start to the next: its networks and its seed.
+func unbooted(t *testing.T, root string, seed func(relay net.Addr) []byte, mail func(net.Listener)) *container {
 	t.Helper()
 	needs(t, "systemd-nspawn", "systemd-container")
 	needsRoot(t, "to make namespaces")
-	c := &container{root: root, log: &console{}}
+	c := &container{root: root}
 	// The namespaces come first, so that the relay for mail can be in them before the box asks for it.
 	holder := exec.Command("unshare", "--net", "sleep", "infinity")
 	holder.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -85,6 +97,15 @@ func boot(t *testing.T, root string, seed func(relay net.Addr) []byte, mail func
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = holder.Process.Kill(); _ = holder.Wait() })
+	t.Cleanup(func() {
+		if c.cmd == nil {
+			return
+		}
+		if t.Failed() {
+			t.Logf("the journal:\n%s", c.journal())
+		}
+		c.stop(t)
+	})
 	c.net = fmt.Sprintf("/proc/%d/ns/net", holder.Process.Pid)
 	own, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
@@ -100,61 +121,74 @@ func boot(t *testing.T, root string, seed func(relay net.Addr) []byte, mail func
 		t.Fatal(err)
 	}
 	mail(ln)
-	seedFile := filepath.Join(t.TempDir(), "site")
-	if err := os.WriteFile(seedFile, seed(ln.Addr()), 0o600); err != nil {
+	c.seed = filepath.Join(t.TempDir(), "site")
+	if err := os.WriteFile(c.seed, seed(ln.Addr()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{
-		"--net=" + c.net, "--", "unshare", "--mount", "--propagation", "private", "sh", "-ec",
+	return c
+}
+
+// start starts the container, whose end is the test's at the latest, and gives each cable's end here an address in its zone.
+func (c *container) start(t *testing.T) {
+	t.Helper()
+	args := []string{"--net=" + c.net}
+	var disk string
+	if c.disk != nil {
+		args = append(args, "--mount="+c.disk.namespace)
+		disk = "--bind=" + c.disk.path + ":/var/lib/sallyport"
+	}
+	args = append(args, "--", "unshare", "--mount", "--propagation", "private", "sh", "-ec",
 		`mount -t cgroup2 cgroup2 /sys/fs/cgroup; exec "$@"`, "sh",
-		"systemd-nspawn", "--quiet", "--directory=" + root, "--volatile=overlay", "--register=no", "--keep-unit", "--private-network",
-		"--console=read-only", "--machine=sallyport-test", "--load-credential=site:" + seedFile,
+		"systemd-nspawn", "--quiet", "--directory="+c.root, "--volatile=overlay", "--register=no", "--keep-unit", "--private-network",
+		"--console=read-only", "--machine=sallyport-test", "--load-credential=site:"+c.seed)
+	if disk != "" {
+		args = append(args, disk)
 	}
 	for box, here := range veths {
 		args = append(args, "--network-veth-extra="+here+":"+box)
 	}
 	// /var of a container is in memory; the units that open the disk have none to open.
 	args = append(args, "--boot", "systemd.mask=var.mount", "luks=no", "systemd.log_color=0")
-	c.cmd = exec.Command("nsenter", args...)
-	c.cmd.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
-	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	if err := c.cmd.Start(); err != nil {
+	cmd, ended := exec.Command("nsenter", args...), make(chan struct{})
+	c.ended, c.log, c.init = ended, &console{}, 0
+	cmd.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
+	cmd.Stdout, cmd.Stderr = c.log, c.log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
+	c.cmd = cmd
 	go func() {
 		defer close(ended)
-		_ = c.cmd.Wait() // a container is ended by a signal
+		_ = cmd.Wait() // a container is ended by a signal
 	}()
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the journal:\n%s", c.journal())
-		}
-		if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Logf("end the container: %v", err)
-		}
-		select {
-		case <-ended:
-		case <-time.After(time.Minute):
-			if c.init > 0 {
-				_ = syscall.Kill(c.init, syscall.SIGKILL) // with it, the kernel ends all of its processes
-			}
-			_ = c.cmd.Process.Kill()
-			<-ended
-		}
-	})
 	wait(t, time.Minute, "the container's first process", func() bool {
 		select {
 		case <-ended:
 			t.Fatalf("systemd-nspawn ended:\n%s", c.log)
 		default:
 		}
-		c.init = firstOf(c.cmd.Process.Pid)
+		c.init = firstOf(cmd.Process.Pid)
 		return c.init > 0
 	})
 	c.cable(t)
-	return c
+}
+
+// stop has the container shut itself down, and ends it when it does not.
+func (c *container) stop(t *testing.T) {
+	t.Helper()
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Logf("end the container: %v", err)
+	}
+	select {
+	case <-c.ended:
+	case <-time.After(time.Minute):
+		if c.init > 0 {
+			_ = syscall.Kill(c.init, syscall.SIGKILL) // with it, the kernel ends all of its processes
+		}
+		_ = c.cmd.Process.Kill()
+		<-c.ended
+	}
 }
 
 // cable gives this side of each cable an address in its zone.

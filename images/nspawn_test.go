@@ -86,10 +86,7 @@ func TestContainer(t *testing.T) {
 		c.asks(t, "10.21.0.1", "tablet.harbour.internal.", dnsmessage.RCodeSuccess, "10.21.0.1")
 		c.asks(t, "10.20.0.1", "www.example.com.", dnsmessage.RCodeRefused, "")
 	})
-	ca := x509.NewCertPool()
-	if !ca.AppendCertsFromPEM([]byte(read(t, c.file("/var/lib/sallyport/site/authority.crt")))) {
-		t.Fatal("first boot made no authority")
-	}
+	ca := c.authority(t)
 	s.claim = strings.TrimSpace(read(t, c.file("/var/lib/sallyport/booking/claim-code")))
 	s.doors = doorsOf(t, ca, func(name string) dialer { return c.dial(addressOf(name) + ":443") })
 	t.Run("first visit", s.firstVisit)
@@ -117,6 +114,16 @@ func TestContainer(t *testing.T) {
 			t.Logf("replaced after %.1f s", took.Seconds())
 		}
 	})
+}
+
+// authority is the pool with the box's own.
+func (c *container) authority(t *testing.T) *x509.CertPool {
+	t.Helper()
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(read(t, c.file("/var/lib/sallyport/site/authority.crt")))) {
+		t.Fatal("first boot made no authority")
+	}
+	return pool
 }
 
 func (c *container) pid(t *testing.T, name string) string {

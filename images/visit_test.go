@@ -105,20 +105,24 @@ func (s *site) hire(t *testing.T) {
 
 // admit takes the roster, unless the seed has brought it, and prints a PIN for the first inmate of A Wing.
 func (s *site) admit(t *testing.T) {
-	number, _, _ := strings.Cut(strings.Split(string(roster.Sample), "\n")[1], ",")
-	find := func() []map[string]any {
-		return doortest.List(s.staff.Do(t, 200, "GET", "inmates?q="+number, nil), "inmates")
-	}
-	if len(find()) == 0 {
+	if len(s.inmates(t)) == 0 {
 		s.staff.Do(t, 200, "POST", "roster?full=true", roster.Sample, "Content-Type", "text/csv")
 	}
-	at := slices.IndexFunc(find(), func(i map[string]any) bool { return i["number"] == number })
-	if at < 0 {
-		t.Fatalf("%s of the roster is not among the inmates %v", number, find())
+	all := s.inmates(t)
+	if len(all) != 1 {
+		t.Fatalf("the first inmate of the roster is there %d times", len(all))
 	}
-	s.inmate = find()[at]
+	s.inmate = all[0]
 	issued := s.staff.Do(t, 201, "POST", "inmates/"+doortest.Str(s.inmate, "id")+"/pin", nil)
 	s.inmatePIN = doortest.Str(issued, "pin")
+}
+
+// inmates are those with the number of the roster's first.
+func (s *site) inmates(t *testing.T) []map[string]any {
+	t.Helper()
+	number, _, _ := strings.Cut(strings.Split(string(roster.Sample), "\n")[1], ",")
+	all := doortest.List(s.staff.Do(t, 200, "GET", "inmates?q="+number, nil), "inmates")
+	return slices.DeleteFunc(all, func(i map[string]any) bool { return i["number"] != number })
 }
 
 func (s *site) enrol(t *testing.T) {
