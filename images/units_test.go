@@ -261,6 +261,7 @@ var differs = map[string][]string{
 	"sallyport-host.service": {"PrivateUsers", "CapabilityBoundingSet=CAP_NET_ADMIN", "AmbientCapabilities=CAP_NET_ADMIN"},
 	// Root of the machine writes a slot of its disk; what was fetched is read by another user.
 	"sallyport-update.service": {"PrivateUsers", "PrivateDevices", "CapabilityBoundingSet=CAP_SYS_ADMIN CAP_DAC_OVERRIDE"},
+	"sallyport-asked.service":  {"PrivateUsers", "PrivateDevices", "CapabilityBoundingSet=CAP_SYS_ADMIN CAP_DAC_OVERRIDE"},
 	"sallyport-fetch.service":  {"UMask=0022"},
 	// The disk's header and the TPM are devices; what bookingd leaves for the console is in its own folder.
 	"sallyport-provision.service": {"PrivateUsers", "PrivateDevices", "ProcSubset", "CapabilityBoundingSet=CAP_DAC_OVERRIDE"},

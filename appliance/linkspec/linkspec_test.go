@@ -27,6 +27,13 @@ func TestEveryFieldIsNamedOnTheWire(t *testing.T) {
 		linkspec.SyncApply{},
 		linkspec.SyncRelist{},
 		linkspec.SyncReport{},
+		linkspec.Versions{},
+		linkspec.VersionTrial{},
+		linkspec.VersionRefused{},
+		linkspec.VersionFound{},
+		linkspec.VersionWindow{},
+		linkspec.VersionWork{},
+		linkspec.VersionRequest{},
 	} {
 		typ := reflect.TypeOf(v)
 		for i := range typ.NumField() {

@@ -31,6 +31,8 @@ type updateCmd struct {
 	Run     updateRunCmd     `cmd:"" help:"Install what the site file lets this box install by itself; done by a timer."`
 	Settle  updateSettleCmd  `cmd:"" help:"Compare what runs with what is on trial; done by a unit at each start."`
 	Keep    updateKeepCmd    `cmd:"" help:"Keep the version that runs; done by a unit after a good verdict."`
+	Asked   updateAskedCmd   `cmd:"" help:"Do what an administrator asked for at the setup door; done by a unit when there is something."`
+	Dropped updateDroppedCmd `cmd:"" hidden:"" help:"Tell the setup door that an update was cut off; done by units that end."`
 
 	Keygen   keygenCmd   `cmd:"" help:"Make a key that signs updates."`
 	Describe describeCmd `cmd:"" help:"Print the description of a version that its image and its update carry."`
@@ -160,13 +162,6 @@ func (i updateInstallCmd) Run(t *tool, c *cli) error {
 	if i.Path != "" {
 		paths = []string{i.Path}
 	}
-	return c.Update.install(t, b, paths, i.Snapshot, i.Reboot)
-}
-
-// bookings is where bookingd can write.
-const bookings = "/var/lib/sallyport/booking"
-
-func (u updateCmd) install(t *tool, b *update.Box, paths []string, snapshot, reboot bool) error {
 	all, err := b.Find(paths...)
 	if err != nil {
 		return err
@@ -175,6 +170,20 @@ func (u updateCmd) install(t *tool, b *update.Box, paths []string, snapshot, reb
 	if err != nil {
 		return err
 	}
+	if err := c.Update.write(t, b, found.Path, i.Snapshot); err != nil {
+		return err
+	}
+	if !i.Reboot {
+		return nil
+	}
+	return restart(t.ctx)
+}
+
+// bookings is where bookingd can write.
+const bookings = "/var/lib/sallyport/booking"
+
+// write brings an update into the spare slot.
+func (u updateCmd) write(t *tool, b *update.Box, path string, snapshot bool) error {
 	if snapshot {
 		var recipients []string
 		site, err := u.ruling()
@@ -186,15 +195,12 @@ func (u updateCmd) install(t *tool, b *update.Box, paths []string, snapshot, reb
 		}
 		b.Snapshot = b.BeforeUpdate(t.link, bookings, recipients...)
 	}
-	rel, err := b.Install(t.ctx, found.Path)
+	rel, err := b.Install(t.ctx, path)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(t.out, "version %v is installed and starts with the next start of this box\n", rel.Version)
-	if !reboot {
-		return nil
-	}
-	return restart(t.ctx)
+	return nil
 }
 
 // restart asks systemd, so that everything ends in order; never kexec, which the loader's counter does not see.
@@ -234,6 +240,7 @@ func (r updateRefuseCmd) Run(t *tool, c *cli) error {
 	if err := b.Refuse(*r.Version, why); err != nil {
 		return err
 	}
+	c.Update.told(b)
 	fmt.Fprintf(t.out, "version %v is refused\n", *r.Version)
 	return nil
 }
@@ -260,9 +267,11 @@ type updateClearCmd struct {
 
 // Run takes a refusal back.
 func (r updateClearCmd) Run(t *tool, c *cli) error {
-	if err := c.Update.box(t.out).Clear(r.Version); err != nil {
+	b := c.Update.box(t.out)
+	if err := b.Clear(r.Version); err != nil {
 		return err
 	}
+	c.Update.told(b)
 	fmt.Fprintf(t.out, "version %v may be installed again\n", r.Version)
 	return nil
 }
@@ -271,9 +280,13 @@ type updateSettleCmd struct{}
 
 // Run says what became of a trial.
 func (updateSettleCmd) Run(t *tool, c *cli) error {
-	said, err := c.Update.box(t.out).Settle()
+	b := c.Update.box(t.out)
+	said, err := b.Settle()
 	if said != "" {
 		fmt.Fprintln(t.out, said)
+	}
+	if err == nil {
+		c.Update.told(b)
 	}
 	return err
 }
@@ -282,9 +295,13 @@ type updateKeepCmd struct{}
 
 // Run ends the trial.
 func (updateKeepCmd) Run(t *tool, c *cli) error {
-	said, err := c.Update.box(t.out).Keep()
+	b := c.Update.box(t.out)
+	said, err := b.Keep()
 	if said != "" {
 		fmt.Fprintln(t.out, said)
+	}
+	if err == nil {
+		c.Update.told(b)
 	}
 	return err
 }

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
 	"sallyport/appliance/fault"
 	"sallyport/appliance/linkclient"
-	"sallyport/appliance/linkspec"
 	"sallyport/provisioning/update"
 )
 
@@ -52,9 +51,6 @@ func (f updateFetchCmd) Run(t *tool, c *cli) error {
 
 type updateRunCmd struct{}
 
-// quiet is how long no visit may begin when a box starts anew by itself.
-const quiet = 30 * time.Minute
-
 // Run installs in the window of the site file, when nobody is on a visit and none begins soon.
 func (updateRunCmd) Run(t *tool, c *cli) error {
 	b := c.Update.box(t.out)
@@ -62,9 +58,11 @@ func (updateRunCmd) Run(t *tool, c *cli) error {
 	if err != nil || site == nil {
 		return err
 	}
-	if err := fromStick(t, b); err != nil {
-		fmt.Fprintln(t.out, "the stick:", words(err)) // what was fetched may still be good
+	// What was fetched may still be good.
+	if err := fromStick(t, b, false); err != nil {
+		fmt.Fprintln(t.out, "the stick:", words(err))
 	}
+	defer c.Update.told(b)
 	all, err := b.Find(b.Folders()...)
 	if err != nil {
 		return err
@@ -74,8 +72,9 @@ func (updateRunCmd) Run(t *tool, c *cli) error {
 		fmt.Fprintln(t.out, words(err))
 		return nil
 	}
+	v := found.Release.Version
 	if site.Updates.Install != "window" {
-		fmt.Fprintf(t.out, "version %v is there; an administrator installs it\n", found.Release.Version)
+		fmt.Fprintf(t.out, "version %v is there; an administrator installs it\n", v)
 		return nil
 	}
 	window, err := update.ParseWindow(site.Updates.Window)
@@ -87,31 +86,70 @@ func (updateRunCmd) Run(t *tool, c *cli) error {
 		return err
 	}
 	if !window.Holds(time.Now().In(zone)) {
-		fmt.Fprintf(t.out, "version %v waits for %s\n", found.Release.Version, site.Updates.Window)
+		fmt.Fprintf(t.out, "version %v waits for %s\n", v, site.Updates.Window)
 		return nil
 	}
-	var busy linkspec.Busy
-	if err := t.link.Get(t.ctx, linkspec.RouteBusy+"?"+url.Values{"within": {quiet.String()}}.Encode(), &busy); err != nil {
+	return c.Update.inWindow(t, b, found)
+}
+
+// inWindow installs by itself and starts what it has installed, unless that would cut somebody off; then the next hour asks
+// again.
+func (u updateCmd) inWindow(t *tool, b *update.Box, found update.Found) error {
+	v := found.Release.Version
+	ready, err := b.Installed(v)
+	if err != nil {
 		return err
 	}
-	if busy.Visits > 0 {
-		fmt.Fprintf(t.out, "version %v waits: visits under way or about to begin %d\n", found.Release.Version, busy.Visits)
-		return nil
+	for {
+		n, err := visits(t)(t.ctx)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			fmt.Fprintf(t.out, "version %v waits: visits under way or about to begin %d\n", v, n)
+			return nil
+		}
+		if ready {
+			return restart(t.ctx)
+		}
+		w := b.Begin(v)
+		err = u.write(t, b, found.Path, true)
+		if fault.CodeOf(err) == "update.busy" {
+			fmt.Fprintln(t.out, words(err)) // an administrator was faster
+			return nil
+		}
+		if err != nil {
+			return errors.Join(err, w.End(err))
+		}
+		w.Rest()
+		ready = true // writing took minutes: somebody may have come meanwhile
 	}
-	return c.Update.install(t, b, b.Folders(), true, true)
 }
 
 // The stick of a box: systemd mounts it, read-only, while it is read.
 const (
 	stickDevice = "/dev/disk/by-label/SALLYPORT"
 	stickMount  = "run-sallyport-stick.mount"
+	stickModule = "sallyport-stick.service"
 	stickFolder = "/run/sallyport/stick"
+	noStick     = "update.noStick"
 )
 
-// fromStick copies the newest update of a stick that is there.
-func fromStick(t *tool, b *update.Box) (err error) {
+// fromStick copies the newest update of a stick that is there. asked is when an administrator wants it read: only then is
+// the driver of sticks loaded, and are words found for a stick that has nothing.
+func fromStick(t *tool, b *update.Box, asked bool) (err error) {
+	if asked {
+		if err := systemctl(t.ctx, "start", stickModule); err != nil {
+			return err
+		}
+		// It ends when udev has named what the driver found, and fails when that takes too long; then there is no label.
+		_ = exec.CommandContext(t.ctx, "udevadm", "wait", "--timeout=10", stickDevice).Run()
+	}
 	if _, err := os.Stat(stickDevice); errors.Is(err, os.ErrNotExist) {
-		return nil
+		if !asked {
+			return nil
+		}
+		return fault.New("sallyportctl.update", fault.NotFound, "There is no stick with the label SALLYPORT.").WithCode(noStick)
 	}
 	if err := systemctl(t.ctx, "start", stickMount); err != nil {
 		return err
@@ -120,7 +158,7 @@ func fromStick(t *tool, b *update.Box) (err error) {
 	defer func() { err = errors.Join(err, systemctl(context.WithoutCancel(t.ctx), "stop", stickMount)) }()
 	rel, err := b.Bring(t.ctx, stickFolder)
 	switch {
-	case fault.CodeOf(err) == "update.same", fault.CodeOf(err) == "update.older", fault.CodeOf(err) == "update.none":
+	case !asked && (fault.CodeOf(err) == "update.same" || fault.CodeOf(err) == "update.older" || fault.CodeOf(err) == "update.none"):
 		return nil // a stick may stay where it is
 	case err != nil:
 		return err

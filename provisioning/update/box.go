@@ -22,6 +22,7 @@ type Box struct {
 	State   string   // /var/lib/sallyport/update: state, what is unpacked, what was brought
 	Image   string   // /usr/share/sallyport: what runs says which version it is, and whom it trusts
 	Secrets string   // /var/lib/sallyport/secrets
+	Board   string   // /run/sallyport: where the setup door reads how versions stand
 	Loaders []string // where the partition of the loader may be mounted; the first that is there counts
 
 	Disk  *durable.Disk
@@ -37,7 +38,7 @@ type Box struct {
 // Here returns the machine that the process runs on.
 func Here() *Box {
 	return &Box{
-		State: "/var/lib/sallyport/update", Image: "/usr/share/sallyport", Secrets: "/var/lib/sallyport/secrets", Loaders: []string{"/efi", "/boot"},
+		State: "/var/lib/sallyport/update", Image: "/usr/share/sallyport", Secrets: "/var/lib/sallyport/secrets", Board: "/run/sallyport", Loaders: []string{"/efi", "/boot"},
 		Disk: &durable.Disk{}, Clock: clock.Real{}, Sysupdate: sysupdate, Tell: func(string, int) {},
 	}
 }

@@ -38,11 +38,12 @@ func newBox(t *testing.T, running string) *box {
 	root := t.TempDir()
 	b := &box{t: t, esp: filepath.Join(root, "efi/EFI/Linux")}
 	b.Box = &update.Box{
-		State: filepath.Join(root, "update"), Image: filepath.Join(root, "image"), Secrets: filepath.Join(root, "secrets"),
+		State: filepath.Join(root, "update"), Image: filepath.Join(root, "image"), Secrets: filepath.Join(root, "secrets"), Board: filepath.Join(root, "board"),
 		Loaders: []string{filepath.Join(root, "nothing"), filepath.Join(root, "efi")},
 		Disk:    &durable.Disk{}, Clock: clock.NewFake(noon), Tell: func(string, int) {}, Sysupdate: b.sysupdate,
 	}
 	b.must(os.MkdirAll(b.esp, 0o755))
+	b.must(os.MkdirAll(b.Board, 0o755))
 	b.key = bundletest.Keys(t, filepath.Join(b.Image, "keys"))
 	b.runs(running)
 	b.must(os.WriteFile(filepath.Join(b.esp, "sallyport_"+running+".efi"), nil, 0o600))

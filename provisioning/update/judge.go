@@ -10,7 +10,8 @@ import (
 // Judge says whether a version may follow the one that runs. It returns Conflict with the reason in words.
 func Judge(next, running bundle.Release, s State) error {
 	no := func(code, format string, args ...any) error {
-		return fault.Newf("update.Judge", fault.Conflict, format, args...).WithCode(code)
+		return fault.Newf("update.Judge", fault.Conflict, format, args...).WithCode(code).
+			WithParam("version", next.Version.String()).WithParam("running", running.Version.String()).WithParam("minimum", next.Minimum.String())
 	}
 	refusal, refused := s.Refusal(next.Version)
 	switch {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sallyport/appliance/fault"
+	"sallyport/appliance/linkspec"
 )
 
 // Window is when the box may install and start anew by itself: one stretch of a week.
@@ -38,6 +39,12 @@ func ParseWindow(text string) (w Window, err error) {
 		w.till += 24 * time.Hour
 	}
 	return w, nil
+}
+
+// listed is the window as the setup door shows it.
+func (w Window) listed() *linkspec.VersionWindow {
+	wall := func(d time.Duration) string { return time.Time{}.Add(d % (24 * time.Hour)).Format("15:04") }
+	return &linkspec.VersionWindow{Day: int(w.day), From: wall(w.from), Till: wall(w.till)}
 }
 
 // Holds tells whether a moment is in the window, by the clock on the wall of its place.
