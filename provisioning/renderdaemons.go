@@ -111,6 +111,9 @@ func (r *rendering) bookingd() {
 		r.facility(c)
 	}
 	r.smtp(c)
+	c.table("versions")
+	c.set("board", strings.TrimSuffix(ownDir, "/"))
+	c.set("requests", ownDir+"booking")
 	r.file(ownDir+"bookingd.toml", c.String())
 }
 

@@ -68,6 +68,7 @@ devices.disable     clerk:r administrator:y
 devices.enrol       administrator:y installer:y
 audit.own           clerk:o moderator:o monitor:o investigator:o administrator:y
 audit.all           administrator:y
+versions.install    administrator:s
 health.see          clerk:y moderator:y monitor:y investigator:y administrator:y installer:y
 `
 

@@ -38,4 +38,7 @@ type Rooms struct {
 	Recordings *recordings.Recordings
 	Outbox     *outbox.Outbox                                     // its state for the sync card
 	Health     func(ctx context.Context) (linkspec.Status, error) // every part in words
+
+	Versions func() (linkspec.Versions, error)           // how the versions of this box stand
+	Ask      func(request linkspec.VersionRequest) error // leaves a request about them for whoever has the rights
 }

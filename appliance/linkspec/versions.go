@@ -92,7 +92,7 @@ func (w *VersionWork) Over() bool {
 
 // VersionRequest is what an administrator asks for.
 type VersionRequest struct {
-	Do      string `json:"do"`                // look, install
+	Do      string `json:"do"`                // look, install, clear
 	Version string `json:"version,omitempty"` // exactly this one
 }
 
@@ -100,4 +100,5 @@ type VersionRequest struct {
 const (
 	DoLook    = "look"
 	DoInstall = "install"
+	DoClear   = "clear" // let a refused version be tried once more
 )

@@ -18,21 +18,22 @@ import (
 // config is bookingd.toml. Every key has a default that fits the evaluation; the appliance writes its own file from
 // site.toml. Secrets are never in it: they are credential files.
 type config struct {
-	State       string        `toml:"state"`        // folder of the database and the sealed blobs
-	Recordings  string        `toml:"recordings"`   // folder of sealed recordings, written by gatewayd
-	RecorderKey string        `toml:"recorder_key"` // file with the public key of the recorder; empty: recorder.pub beside recordings
-	Credentials string        `toml:"credentials"`  // folder of secrets; empty: $CREDENTIALS_DIRECTORY
-	MakeSecrets bool          `toml:"make_secrets"` // make missing credentials: for the evaluation only
-	Visitor     doorConfig    `toml:"visitor"`
-	Kiosk       doorConfig    `toml:"kiosk"`
-	Staff       doorConfig    `toml:"staff"`
-	Setup       doorConfig    `toml:"setup"`
-	Link        linkConfig    `toml:"link"`
-	Central     centralConfig `toml:"central"`
-	SMTP        smtpConfig    `toml:"smtp"`
-	Media       mediaConfig   `toml:"media"`
-	Claim       string        `toml:"claim_file"` // where the first administrator's claim code is written on first start
-	Facility    foundConfig   `toml:"facility"`
+	State       string         `toml:"state"`        // folder of the database and the sealed blobs
+	Recordings  string         `toml:"recordings"`   // folder of sealed recordings, written by gatewayd
+	RecorderKey string         `toml:"recorder_key"` // file with the public key of the recorder; empty: recorder.pub beside recordings
+	Credentials string         `toml:"credentials"`  // folder of secrets; empty: $CREDENTIALS_DIRECTORY
+	MakeSecrets bool           `toml:"make_secrets"` // make missing credentials: for the evaluation only
+	Visitor     doorConfig     `toml:"visitor"`
+	Kiosk       doorConfig     `toml:"kiosk"`
+	Staff       doorConfig     `toml:"staff"`
+	Setup       doorConfig     `toml:"setup"`
+	Link        linkConfig     `toml:"link"`
+	Central     centralConfig  `toml:"central"`
+	SMTP        smtpConfig     `toml:"smtp"`
+	Media       mediaConfig    `toml:"media"`
+	Claim       string         `toml:"claim_file"` // where the first administrator's claim code is written on first start
+	Facility    foundConfig    `toml:"facility"`
+	Versions    versionsConfig `toml:"versions"`
 }
 
 // foundConfig is what a site file says about the facility. It is read once, when the database has none; afterwards
@@ -145,6 +146,9 @@ func (c config) Validate() error {
 	}
 	if err := c.Facility.validate(); err != nil {
 		return err
+	}
+	if (c.Versions.Board == "") != (c.Versions.Requests == "") {
+		return unit.BadSetting("versions.requests", "and versions.board must both be folders, or both be left out")
 	}
 	return c.Media.validate()
 }

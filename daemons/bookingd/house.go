@@ -158,7 +158,7 @@ func (h *house) rooms() *api.Rooms {
 	return &api.Rooms{
 		DB: h.db, Clock: h.clock, Facility: h.facility, Policy: h.policy, People: h.people, Access: h.access, Schedule: h.schedule,
 		Cases: h.cases, Notices: h.notices, Visits: h.visits, Calls: h.calls, Recordings: h.recordings, Outbox: h.outbox, Health: h.status,
-		RosterSample: roster.Sample,
+		RosterSample: roster.Sample, Versions: h.versions, Ask: h.ask,
 	}
 }
 

@@ -35,6 +35,9 @@ func (a updateAskedCmd) Run(t *tool, c *cli) (err error) {
 	if err != nil {
 		return errors.Join(err, b.Begin(v).End(err))
 	}
+	if r.Do == linkspec.DoClear {
+		return errors.Join(b.Clear(v), c.Update.publish(b))
+	}
 	w := b.Begin(v)
 	if r.Do == linkspec.DoLook {
 		err = c.Update.look(t, b)

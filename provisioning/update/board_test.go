@@ -272,6 +272,7 @@ func TestRequestIsTakenOnce(t *testing.T) {
 		{"an install", text(`{"do":"install","version":"1.5.0"}`), "", linkspec.DoInstall},
 		{"an install of nothing", text(`{"do":"install"}`), "update.request", ""},
 		{"an install of a path", text(`{"do":"install","version":"../1.5.0"}`), "update.request", ""},
+		{"a clearance", text(`{"do":"clear","version":"1.5.0"}`), "", linkspec.DoClear},
 		{"another verb", text(`{"do":"refuse","version":"1.5.0"}`), "update.request", ""},
 		{"a further key", text(`{"do":"look","path":"/etc"}`), "update.request", ""},
 		{"half of it", text(`{"do":"lo`), "update.request", ""},
@@ -283,7 +284,7 @@ func TestRequestIsTakenOnce(t *testing.T) {
 			b, dir := newBox(t, "1.4.0"), t.TempDir()
 			b.must(tt.put(filepath.Join(dir, linkspec.RequestFile)))
 			r, v, err := b.TakeRequest(dir)
-			if fault.CodeOf(err) != tt.code || tt.code == "" && (err != nil || r.Do != tt.do) || r.Do == linkspec.DoInstall && err == nil && v.String() != "1.5.0" {
+			if fault.CodeOf(err) != tt.code || tt.code == "" && (err != nil || r.Do != tt.do) || r.Do != linkspec.DoLook && err == nil && v.String() != "1.5.0" {
 				t.Errorf("TakeRequest = %+v, %v, %v", r, v, err)
 			}
 			if _, _, err := b.TakeRequest(dir); fault.CodeOf(err) != "update.nothing" {

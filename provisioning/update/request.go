@@ -45,7 +45,7 @@ func (b *Box) TakeRequest(folder string) (r linkspec.VersionRequest, v bundle.Ve
 	switch {
 	case r.Do == linkspec.DoLook && r.Version == "":
 		return r, v, nil
-	case r.Do != linkspec.DoInstall:
+	case r.Do != linkspec.DoInstall && r.Do != linkspec.DoClear:
 		return r, v, bad
 	}
 	if v, err = bundle.ParseVersion(r.Version); err != nil {

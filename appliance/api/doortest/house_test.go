@@ -49,6 +49,8 @@ type House struct {
 	Contract *api.Contract
 	doors    map[string]Door
 	check    *checker
+	board    linkspec.Versions         // what the box tells of its versions
+	asked    []linkspec.VersionRequest // what was asked of the box
 	closing  []func() error
 	client   *http.Client
 }
@@ -136,6 +138,14 @@ func (h *House) furnish() {
 	must(err)
 	must(r.Outbox.Begin(h.t.Context(), r.DB))
 	r.RosterSample = []byte("number\n")
+	h.board = linkspec.Versions{
+		At: r.Clock.Now(), Running: "1.4.0", Built: "2026-01-01", Previous: "1.3.0", Source: "https", Install: "window",
+		Window:  &linkspec.VersionWindow{Day: 0, From: "02:00", Till: "04:00"},
+		Found:   []linkspec.VersionFound{{Version: "1.5.0", Built: "2026-02-01", Notes: map[string]string{"en": "Quieter calls."}}},
+		Refused: []linkspec.VersionRefused{{Version: "1.4.5", At: r.Clock.Now(), Why: "health check doors"}},
+	}
+	r.Versions = func() (linkspec.Versions, error) { return h.board, nil }
+	r.Ask = func(a linkspec.VersionRequest) error { h.asked = append(h.asked, a); return nil }
 	r.Health = func(context.Context) (linkspec.Status, error) {
 		return linkspec.Status{Version: "test", Since: r.Clock.Now(), Parts: []linkspec.Part{{Name: "database", State: "ok", At: r.Clock.Now()}}}, nil
 	}

@@ -139,7 +139,11 @@ func address(op api.Operation, o Objects, exists bool) string {
 			Unit: ident.New[ident.Unit](), Staff: ident.New[ident.Staff](),
 		}
 	}
-	path := strings.NewReplacer("{visit}", string(o.Visit), "{contact}", string(o.Contact), "{case}", string(o.Case), "{call}", string(o.Call),
+	version := "9.9.9"
+	if exists {
+		version = map[string]string{"installVersion": "1.5.0", "clearVersion": "1.4.5"}[op.ID]
+	}
+	path := strings.NewReplacer("{version}", version, "{visit}", string(o.Visit), "{contact}", string(o.Contact), "{case}", string(o.Case), "{call}", string(o.Call),
 		"{recording}", string(o.Recording), "{inmate}", string(o.Inmate), "{station}", string(o.Station), "{view}", string(o.View),
 		"{hold}", string(o.Hold), "{template}", string(o.Template), "{closure}", fmt.Sprint(o.Closure), "{unit}", string(o.Unit), "{staff}", string(o.Staff),
 		"{kind}", "selfie", "{seat}", "v1").Replace(op.Path)

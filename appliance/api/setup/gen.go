@@ -210,6 +210,45 @@ func (e StationChangeState) Valid() bool {
 	}
 }
 
+// Defines values for VersionWorkStep.
+const (
+	Asked    VersionWorkStep = "asked"
+	Failed   VersionWorkStep = "failed"
+	Install  VersionWorkStep = "install"
+	Look     VersionWorkStep = "look"
+	Restart  VersionWorkStep = "restart"
+	Snapshot VersionWorkStep = "snapshot"
+	Stopped  VersionWorkStep = "stopped"
+	Unpack   VersionWorkStep = "unpack"
+	Wait     VersionWorkStep = "wait"
+)
+
+// Valid indicates whether the value is a known member of the VersionWorkStep enum.
+func (e VersionWorkStep) Valid() bool {
+	switch e {
+	case Asked:
+		return true
+	case Failed:
+		return true
+	case Install:
+		return true
+	case Look:
+		return true
+	case Restart:
+		return true
+	case Snapshot:
+		return true
+	case Stopped:
+		return true
+	case Unpack:
+		return true
+	case Wait:
+		return true
+	default:
+		return false
+	}
+}
+
 // Claim defines model for Claim.
 type Claim struct {
 	Code     string `json:"code"`
@@ -471,6 +510,118 @@ type Units struct {
 	Units []Unit `json:"units"`
 }
 
+// VersionFound An update that lies on the box. With a problem it is not for this box; without a version nothing in it can be believed.
+type VersionFound struct {
+	// Built A date of the facility.
+	Built *LocalDate `json:"built,omitempty"`
+
+	// Notes What is new.
+	Notes *string `json:"notes,omitempty"`
+
+	// Problem Why not. `minimum` is the oldest version from which it may be installed.
+	Problem *VersionProblem `json:"problem,omitempty"`
+	Version *VersionName    `json:"version,omitempty"`
+}
+
+// VersionName defines model for VersionName.
+type VersionName = string
+
+// VersionProblem Why not. `minimum` is the oldest version from which it may be installed.
+type VersionProblem struct {
+	Code string `json:"code"`
+
+	// Detail In English.
+	Detail  *string      `json:"detail,omitempty"`
+	Minimum *VersionName `json:"minimum,omitempty"`
+}
+
+// VersionRefused defines model for VersionRefused.
+type VersionRefused struct {
+	At      time.Time   `json:"at"`
+	Version VersionName `json:"version"`
+	Why     string      `json:"why"`
+}
+
+// VersionRules What the site file says.
+type VersionRules struct {
+	// ByItself It installs them in its window.
+	ByItself bool `json:"by_itself"`
+
+	// Fetched The box looks for updates at an address.
+	Fetched bool           `json:"fetched"`
+	Window  *VersionWindow `json:"window,omitempty"`
+}
+
+// VersionRunning defines model for VersionRunning.
+type VersionRunning struct {
+	// Built A date of the facility.
+	Built   LocalDate   `json:"built"`
+	Version VersionName `json:"version"`
+}
+
+// VersionTrial A version that was installed and has no verdict yet.
+type VersionTrial struct {
+	At time.Time `json:"at"`
+
+	// Failed The health check that failed last.
+	Failed *string     `json:"failed,omitempty"`
+	From   VersionName `json:"from"`
+
+	// Ready It was written whole and starts with the next start of the box.
+	Ready   bool        `json:"ready"`
+	Version VersionName `json:"version"`
+}
+
+// VersionWindow defines model for VersionWindow.
+type VersionWindow struct {
+	// Day 0 is Sunday.
+	Day int `json:"day"`
+
+	// From A time of the facility's day; 24:00 is its end.
+	From Wall `json:"from"`
+
+	// Till A time of the facility's day; 24:00 is its end.
+	Till Wall `json:"till"`
+}
+
+// VersionWork What is being done about a version, or how that ended. Without one the box looks what there is.
+type VersionWork struct {
+	At      time.Time `json:"at"`
+	Percent int       `json:"percent"`
+
+	// Problem Why not. `minimum` is the oldest version from which it may be installed.
+	Problem *VersionProblem `json:"problem,omitempty"`
+	Step    VersionWorkStep `json:"step"`
+
+	// Until How long it waits for them.
+	Until   *time.Time   `json:"until,omitempty"`
+	Version *VersionName `json:"version,omitempty"`
+
+	// Visits That a restart waits for.
+	Visits int `json:"visits"`
+}
+
+// VersionWorkStep defines model for VersionWork.Step.
+type VersionWorkStep string
+
+// Versions Without `running` the appliance runs in no image. `previous` is the good version in the other slot.
+type Versions struct {
+	Found    []VersionFound   `json:"found"`
+	Now      time.Time        `json:"now"`
+	Previous *VersionName     `json:"previous,omitempty"`
+	Refused  []VersionRefused `json:"refused"`
+
+	// Rules What the site file says.
+	Rules   *VersionRules   `json:"rules,omitempty"`
+	Running *VersionRunning `json:"running,omitempty"`
+
+	// Trial A version that was installed and has no verdict yet.
+	Trial *VersionTrial `json:"trial,omitempty"`
+
+	// Work What is being done about a version, or how that ended. Without one the box looks what there is.
+	Work *VersionWork `json:"work,omitempty"`
+}
+
 // VisitingHours turnaround_minutes: how long a station stands free after a visit.
 type VisitingHours = api.VisitingHours
 
@@ -631,6 +782,18 @@ type ServerInterface interface {
 
 	// (PUT /api/setup/units/{unit})
 	RenameUnit(c fiber.Ctx, unit Id) error
+
+	// (GET /api/setup/versions)
+	GetVersions(c fiber.Ctx) error
+
+	// (POST /api/setup/versions/look)
+	LookForVersions(c fiber.Ctx) error
+
+	// (POST /api/setup/versions/{version}/clear)
+	ClearVersion(c fiber.Ctx, version VersionName) error
+
+	// (POST /api/setup/versions/{version}/install)
+	InstallVersion(c fiber.Ctx, version VersionName) error
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -1384,6 +1547,100 @@ func (siw *ServerInterfaceWrapper) RenameUnit(c fiber.Ctx) error {
 	return handler(c)
 }
 
+// GetVersions operation middleware
+func (siw *ServerInterfaceWrapper) GetVersions(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.GetVersions(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// LookForVersions operation middleware
+func (siw *ServerInterfaceWrapper) LookForVersions(c fiber.Ctx) error {
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.LookForVersions(c)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// ClearVersion operation middleware
+func (siw *ServerInterfaceWrapper) ClearVersion(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "version" -------------
+	var version VersionName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", c.Params("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter version: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.ClearVersion(c, version)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
+// InstallVersion operation middleware
+func (siw *ServerInterfaceWrapper) InstallVersion(c fiber.Ctx) error {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "version" -------------
+	var version VersionName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", c.Params("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: ""})
+	if err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, fmt.Errorf("Invalid format for parameter version: %w", err).Error())
+	}
+
+	handler := func(c fiber.Ctx) error {
+		return siw.Handler.InstallVersion(c, version)
+	}
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		m := siw.HandlerMiddlewares[i]
+		next := handler
+		handler = func(c fiber.Ctx) error {
+			return m(c, next)
+		}
+	}
+
+	return handler(c)
+}
+
 // FiberServerOptions provides options for the Fiber server.
 type FiberServerOptions struct {
 	BaseURL            string
@@ -1473,6 +1730,14 @@ func RegisterHandlersWithOptions(router fiber.Router, si ServerInterface, option
 
 	router.Get(options.BaseURL+"/api/setup/health", wrapper.GetHealth)
 
+	router.Get(options.BaseURL+"/api/setup/versions", wrapper.GetVersions)
+
+	router.Post(options.BaseURL+"/api/setup/versions/look", wrapper.LookForVersions)
+
+	router.Post(options.BaseURL+"/api/setup/versions/:version/clear", wrapper.ClearVersion)
+
+	router.Post(options.BaseURL+"/api/setup/versions/:version/install", wrapper.InstallVersion)
+
 }
 
 type ProblemApplicationProblemPlusJSONResponse Problem
@@ -1482,6 +1747,8 @@ type SetupStateJSONResponse SetupState
 type StaffSessionJSONResponse StaffSession
 
 type StationsJSONResponse Stations
+
+type VersionsJSONResponse Versions
 
 type ActivateSetupRequestObject struct {
 	Body *ActivateSetupJSONRequestBody
@@ -2432,6 +2699,120 @@ func (response RenameUnitdefaultApplicationProblemPlusJSONResponse) VisitRenameU
 	return ctx.JSON(&response.Body)
 }
 
+type GetVersionsRequestObject struct {
+}
+
+type GetVersionsResponseObject interface {
+	VisitGetVersionsResponse(ctx fiber.Ctx) error
+}
+
+type GetVersions200JSONResponse struct{ VersionsJSONResponse }
+
+func (response GetVersions200JSONResponse) VisitGetVersionsResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type GetVersionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetVersionsdefaultApplicationProblemPlusJSONResponse) VisitGetVersionsResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type LookForVersionsRequestObject struct {
+}
+
+type LookForVersionsResponseObject interface {
+	VisitLookForVersionsResponse(ctx fiber.Ctx) error
+}
+
+type LookForVersions200JSONResponse struct{ VersionsJSONResponse }
+
+func (response LookForVersions200JSONResponse) VisitLookForVersionsResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type LookForVersionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LookForVersionsdefaultApplicationProblemPlusJSONResponse) VisitLookForVersionsResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type ClearVersionRequestObject struct {
+	Version VersionName `json:"version"`
+}
+
+type ClearVersionResponseObject interface {
+	VisitClearVersionResponse(ctx fiber.Ctx) error
+}
+
+type ClearVersion200JSONResponse struct{ VersionsJSONResponse }
+
+func (response ClearVersion200JSONResponse) VisitClearVersionResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type ClearVersiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ClearVersiondefaultApplicationProblemPlusJSONResponse) VisitClearVersionResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
+type InstallVersionRequestObject struct {
+	Version VersionName `json:"version"`
+}
+
+type InstallVersionResponseObject interface {
+	VisitInstallVersionResponse(ctx fiber.Ctx) error
+}
+
+type InstallVersion200JSONResponse struct{ VersionsJSONResponse }
+
+func (response InstallVersion200JSONResponse) VisitInstallVersionResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/json")
+	ctx.Status(200)
+
+	return ctx.JSON(&response)
+}
+
+type InstallVersiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response InstallVersiondefaultApplicationProblemPlusJSONResponse) VisitInstallVersionResponse(ctx fiber.Ctx) error {
+	ctx.Response().Header.Set("Content-Type", "application/problem+json")
+	ctx.Status(response.StatusCode)
+
+	return ctx.JSON(&response.Body)
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 
@@ -2533,6 +2914,18 @@ type StrictServerInterface interface {
 
 	// (PUT /api/setup/units/{unit})
 	RenameUnit(ctx context.Context, request RenameUnitRequestObject) (RenameUnitResponseObject, error)
+
+	// (GET /api/setup/versions)
+	GetVersions(ctx context.Context, request GetVersionsRequestObject) (GetVersionsResponseObject, error)
+
+	// (POST /api/setup/versions/look)
+	LookForVersions(ctx context.Context, request LookForVersionsRequestObject) (LookForVersionsResponseObject, error)
+
+	// (POST /api/setup/versions/{version}/clear)
+	ClearVersion(ctx context.Context, request ClearVersionRequestObject) (ClearVersionResponseObject, error)
+
+	// (POST /api/setup/versions/{version}/install)
+	InstallVersion(ctx context.Context, request InstallVersionRequestObject) (InstallVersionResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx fiber.Ctx, args any) (any, error)
@@ -3606,6 +3999,110 @@ func (sh *strictHandler) RenameUnit(ctx fiber.Ctx, unit Id) error {
 		return err
 	} else if validResponse, ok := response.(RenameUnitResponseObject); ok {
 		if err := validResponse.VisitRenameUnitResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetVersions operation middleware
+func (sh *strictHandler) GetVersions(ctx fiber.Ctx) error {
+	var request GetVersionsRequestObject
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.GetVersions(ctx.Context(), request.(GetVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetVersions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetVersionsResponseObject); ok {
+		if err := validResponse.VisitGetVersionsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// LookForVersions operation middleware
+func (sh *strictHandler) LookForVersions(ctx fiber.Ctx) error {
+	var request LookForVersionsRequestObject
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.LookForVersions(ctx.Context(), request.(LookForVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LookForVersions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(LookForVersionsResponseObject); ok {
+		if err := validResponse.VisitLookForVersionsResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ClearVersion operation middleware
+func (sh *strictHandler) ClearVersion(ctx fiber.Ctx, version VersionName) error {
+	var request ClearVersionRequestObject
+
+	request.Version = version
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.ClearVersion(ctx.Context(), request.(ClearVersionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ClearVersion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ClearVersionResponseObject); ok {
+		if err := validResponse.VisitClearVersionResponse(ctx); err != nil {
+			return err
+		}
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// InstallVersion operation middleware
+func (sh *strictHandler) InstallVersion(ctx fiber.Ctx, version VersionName) error {
+	var request InstallVersionRequestObject
+
+	request.Version = version
+
+	handler := func(ctx fiber.Ctx, request interface{}) (interface{}, error) {
+		return sh.ssi.InstallVersion(ctx.Context(), request.(InstallVersionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "InstallVersion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(InstallVersionResponseObject); ok {
+		if err := validResponse.VisitInstallVersionResponse(ctx); err != nil {
 			return err
 		}
 	} else if response != nil {

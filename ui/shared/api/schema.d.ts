@@ -1764,6 +1764,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/setup/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["getVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/versions/look": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["lookForVersions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/versions/{version}/clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["clearVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/versions/{version}/install": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["installVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2846,6 +2910,86 @@ export interface components {
             /** Format: date-time */
             now: string;
         };
+        VersionName: string;
+        /** @description Without `running` the appliance runs in no image. `previous` is the good version in the other slot. */
+        Versions: {
+            running?: components["schemas"]["VersionRunning"];
+            previous?: components["schemas"]["VersionName"];
+            trial?: components["schemas"]["VersionTrial"];
+            refused: components["schemas"]["VersionRefused"][];
+            found: components["schemas"]["VersionFound"][];
+            rules?: components["schemas"]["VersionRules"];
+            work?: components["schemas"]["VersionWork"];
+            /** Format: date-time */
+            now: string;
+        };
+        VersionRunning: {
+            version: components["schemas"]["VersionName"];
+            built: components["schemas"]["LocalDate"];
+        };
+        /** @description A version that was installed and has no verdict yet. */
+        VersionTrial: {
+            version: components["schemas"]["VersionName"];
+            from: components["schemas"]["VersionName"];
+            /** Format: date-time */
+            at: string;
+            /** @description It was written whole and starts with the next start of the box. */
+            ready: boolean;
+            /** @description The health check that failed last. */
+            failed?: string;
+        };
+        VersionRefused: {
+            version: components["schemas"]["VersionName"];
+            /** Format: date-time */
+            at: string;
+            why: string;
+        };
+        /** @description An update that lies on the box. With a problem it is not for this box; without a version nothing in it can be believed. */
+        VersionFound: {
+            version?: components["schemas"]["VersionName"];
+            built?: components["schemas"]["LocalDate"];
+            /** @description What is new. */
+            notes?: string;
+            problem?: components["schemas"]["VersionProblem"];
+        };
+        /** @description What the site file says. */
+        VersionRules: {
+            /** @description The box looks for updates at an address. */
+            fetched: boolean;
+            /** @description It installs them in its window. */
+            by_itself: boolean;
+            window?: components["schemas"]["VersionWindow"];
+        };
+        VersionWindow: {
+            /** @description 0 is Sunday. */
+            day: number;
+            from: components["schemas"]["Wall"];
+            till: components["schemas"]["Wall"];
+        };
+        /** @description What is being done about a version, or how that ended. Without one the box looks what there is. */
+        VersionWork: {
+            version?: components["schemas"]["VersionName"];
+            /** @enum {string} */
+            step: "asked" | "look" | "unpack" | "snapshot" | "install" | "wait" | "restart" | "stopped" | "failed";
+            percent: number;
+            /** Format: date-time */
+            at: string;
+            /** @description That a restart waits for. */
+            visits: number;
+            /**
+             * Format: date-time
+             * @description How long it waits for them.
+             */
+            until?: string;
+            problem?: components["schemas"]["VersionProblem"];
+        };
+        /** @description Why not. `minimum` is the oldest version from which it may be installed. */
+        VersionProblem: {
+            code: string;
+            /** @description In English. */
+            detail?: string;
+            minimum?: components["schemas"]["VersionName"];
+        };
         HealthPart: {
             name: string;
             /** @enum {string} */
@@ -3016,6 +3160,15 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["Stations"];
+            };
+        };
+        /** @description What runs, what is there, what was refused and what is being done. */
+        Versions: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Versions"];
             };
         };
         /** @description How far the appliance is set up. */
@@ -5630,6 +5783,62 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Versions"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    lookForVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Versions"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    clearVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                version: components["schemas"]["VersionName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Versions"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    installVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                version: components["schemas"]["VersionName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Versions"];
             default: components["responses"]["Problem"];
         };
     };
