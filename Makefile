@@ -32,8 +32,8 @@ ui: ui/node_modules/.package-lock.json ## the pages, into ui/dist
 	@cd ui && npm run --silent build
 
 gen: ui/node_modules/.package-lock.json ## generated code; leaves the tree clean
-	go test ./appliance/api -run TestContractIsFresh -update
 	for door in visitor kiosk staff setup; do (cd appliance/api/$$door && go tool oapi-codegen -config oapi.yaml ../openapi.yaml); done
+	go test ./appliance/api -run TestContractIsFresh -update
 	cd ui && npm run --silent gen
 
 check: ui/node_modules/.package-lock.json ## the quick loop before a commit
