@@ -5,11 +5,37 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/pquerna/otp/totp"
 
 	"sallyport/appliance/access"
+	"sallyport/appliance/facility"
 	"sallyport/appliance/ident"
+	"sallyport/appliance/store"
 )
+
+// Whoever asks at whichever door is told the same facility, with all that helps to reach it.
+func TestEachDoorTellsTheSameFacility(t *testing.T) {
+	h := Open(t)
+	h.Update(func(tx *store.Tx) error {
+		f, err := h.Facility.Get(tx)
+		if err != nil {
+			return err
+		}
+		f.Support = facility.Support{Phone: "+442079460000", Hours: "9 to 5", Email: "help@example.org"}
+		_, err = h.Facility.Put(tx, ident.System(), f)
+		return err
+	})
+	want := map[string]any{
+		"name": "Test", "kind": "jail", "zone": "Europe/London", "country": "GB", "currency": "GBP",
+		"support": map[string]any{"phone": "+442079460000", "hours": "9 to 5", "email": "help@example.org"},
+	}
+	for door, path := range map[string]string{"visitor": "config", "kiosk": "config", "staff": "config", "setup": "state"} {
+		if diff := cmp.Diff(want, h.Browse(door).Do(t, 200, "GET", path, nil)["facility"]); diff != "" {
+			t.Errorf("the %s door tells another facility (-want +got):\n%s", door, diff)
+		}
+	}
+}
 
 // From an invitation at the set-up door to a clerk who makes the hours of visits, and the board that shows them.
 func TestClerkIsInvitedAndMakesTheHours(t *testing.T) {

@@ -28,11 +28,7 @@ func (d *Door) GetKioskConfig(ctx context.Context, _ GetKioskConfigRequestObject
 		return nil, err
 	}
 	out := KioskConfig{
-		Facility: FacilityPublic{
-			Name: f.Name, Zone: f.Zone, Country: f.Country, Currency: f.Currency, Kind: FacilityPublicKind(policy.FacilityType.Of(rules)),
-			Support: Support{Phone: f.Support.Phone, Hours: f.Support.Hours},
-		},
-		Now: now, Language: Language(policy.LanguageDefault.Of(rules)), PinLength: policy.PINInmateLength.Of(rules),
+		Facility: api.Public(f, rules), Now: now, Language: Language(policy.LanguageDefault.Of(rules)), PinLength: policy.PINInmateLength.Of(rules),
 		IdleWarnS: int(policy.KioskIdleWarn.Of(rules) / time.Second), IdleEndS: int(policy.KioskIdleEnd.Of(rules) / time.Second),
 	}
 	for _, l := range policy.LanguageOffered.Of(rules) {

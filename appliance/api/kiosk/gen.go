@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"sallyport/appliance/api"
+
 	"github.com/gofiber/fiber/v3"
 	"github.com/oapi-codegen/runtime"
 )
@@ -45,24 +47,6 @@ func (e AnswerReason) Valid() bool {
 	case NotWanted:
 		return true
 	case Other:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FacilityPublicKind.
-const (
-	Jail   FacilityPublicKind = "jail"
-	Prison FacilityPublicKind = "prison"
-)
-
-// Valid indicates whether the value is a known member of the FacilityPublicKind enum.
-func (e FacilityPublicKind) Valid() bool {
-	switch e {
-	case Jail:
-		return true
-	case Prison:
 		return true
 	default:
 		return false
@@ -160,19 +144,7 @@ type Code struct {
 }
 
 // FacilityPublic defines model for FacilityPublic.
-type FacilityPublic struct {
-	Country  string             `json:"country"`
-	Currency string             `json:"currency"`
-	Kind     FacilityPublicKind `json:"kind"`
-	Name     string             `json:"name"`
-
-	// Support Customer service, the same on every page.
-	Support Support `json:"support"`
-	Zone    string  `json:"zone"`
-}
-
-// FacilityPublicKind defines model for FacilityPublic.Kind.
-type FacilityPublicKind string
+type FacilityPublic = api.FacilityPublic
 
 // Fingerprint SHA-256 of the DTLS certificate as SDP prints it (RFC 8122).
 type Fingerprint struct {
@@ -327,11 +299,7 @@ type ProblemField struct {
 }
 
 // Support Customer service, the same on every page.
-type Support struct {
-	Email *string `json:"email,omitempty"`
-	Hours string  `json:"hours"`
-	Phone string  `json:"phone"`
-}
+type Support = api.Support
 
 // Ticket defines model for Ticket.
 type Ticket struct {

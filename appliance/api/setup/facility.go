@@ -87,13 +87,7 @@ func (d *Door) setupState(tx *store.Tx) (SetupState, error) {
 	if err != nil {
 		return out, err
 	}
-	out.Preset = &preset
-	out.Facility = &FacilityPublic{
-		Name: f.Name, Zone: f.Zone, Country: f.Country, Currency: f.Currency, Kind: FacilityPublicKind(policy.FacilityType.Of(rules)),
-		Support: Support{Phone: f.Support.Phone, Hours: f.Support.Hours},
-	}
-	if f.Support.Email != "" {
-		out.Facility.Support.Email = &f.Support.Email
-	}
+	public := api.Public(f, rules)
+	out.Preset, out.Facility = &preset, &public
 	return out, nil
 }

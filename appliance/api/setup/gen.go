@@ -15,24 +15,6 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
-// Defines values for FacilityPublicKind.
-const (
-	FacilityPublicKindJail   FacilityPublicKind = "jail"
-	FacilityPublicKindPrison FacilityPublicKind = "prison"
-)
-
-// Valid indicates whether the value is a known member of the FacilityPublicKind enum.
-func (e FacilityPublicKind) Valid() bool {
-	switch e {
-	case FacilityPublicKindJail:
-		return true
-	case FacilityPublicKindPrison:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for FacilitySetupKind.
 const (
 	FacilitySetupKindJail   FacilitySetupKind = "jail"
@@ -278,19 +260,7 @@ type EnrolmentCode struct {
 }
 
 // FacilityPublic defines model for FacilityPublic.
-type FacilityPublic struct {
-	Country  string             `json:"country"`
-	Currency string             `json:"currency"`
-	Kind     FacilityPublicKind `json:"kind"`
-	Name     string             `json:"name"`
-
-	// Support Customer service, the same on every page.
-	Support Support `json:"support"`
-	Zone    string  `json:"zone"`
-}
-
-// FacilityPublicKind defines model for FacilityPublic.Kind.
-type FacilityPublicKind string
+type FacilityPublic = api.FacilityPublic
 
 // FacilitySetup defines model for FacilitySetup.
 type FacilitySetup struct {
@@ -485,11 +455,7 @@ type Stations struct {
 }
 
 // Support Customer service, the same on every page.
-type Support struct {
-	Email *string `json:"email,omitempty"`
-	Hours string  `json:"hours"`
-	Phone string  `json:"phone"`
-}
+type Support = api.Support
 
 // TemplateEnd defines model for TemplateEnd.
 type TemplateEnd struct {

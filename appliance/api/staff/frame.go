@@ -3,6 +3,7 @@ package staff
 import (
 	"context"
 
+	"sallyport/appliance/api"
 	"sallyport/appliance/policy"
 	"sallyport/appliance/store"
 )
@@ -20,10 +21,7 @@ func (d *Door) GetStaffConfig(ctx context.Context, _ GetStaffConfigRequestObject
 			return err
 		}
 		out.Now = tx.Now()
-		out.Facility = FacilityPublic{
-			Name: f.Name, Zone: f.Zone, Country: f.Country, Currency: f.Currency, Kind: FacilityPublicKind(policy.FacilityType.Of(rules)),
-			Support: Support{Phone: f.Support.Phone, Hours: f.Support.Hours},
-		}
+		out.Facility = api.Public(f, rules)
 		out.Preset, err = d.Policy.Loaded(tx)
 		return err
 	})

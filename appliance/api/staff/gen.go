@@ -59,24 +59,6 @@ func (e DocumentKind) Valid() bool {
 	}
 }
 
-// Defines values for FacilityPublicKind.
-const (
-	Jail   FacilityPublicKind = "jail"
-	Prison FacilityPublicKind = "prison"
-)
-
-// Valid indicates whether the value is a known member of the FacilityPublicKind enum.
-func (e FacilityPublicKind) Valid() bool {
-	switch e {
-	case Jail:
-		return true
-	case Prison:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for InmatePinState.
 const (
 	InmatePinStateIssued InmatePinState = "issued"
@@ -495,19 +477,7 @@ type DecisionDecision string
 type DocumentKind string
 
 // FacilityPublic defines model for FacilityPublic.
-type FacilityPublic struct {
-	Country  string             `json:"country"`
-	Currency string             `json:"currency"`
-	Kind     FacilityPublicKind `json:"kind"`
-	Name     string             `json:"name"`
-
-	// Support Customer service, the same on every page.
-	Support Support `json:"support"`
-	Zone    string  `json:"zone"`
-}
-
-// FacilityPublicKind defines model for FacilityPublic.Kind.
-type FacilityPublicKind string
+type FacilityPublic = api.FacilityPublic
 
 // IceServer defines model for IceServer.
 type IceServer struct {
@@ -949,11 +919,7 @@ type Stations struct {
 }
 
 // Support Customer service, the same on every page.
-type Support struct {
-	Email *string `json:"email,omitempty"`
-	Hours string  `json:"hours"`
-	Phone string  `json:"phone"`
-}
+type Support = api.Support
 
 // SyncCard defines model for SyncCard.
 type SyncCard struct {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sallyport/appliance/access"
+	"sallyport/appliance/api"
 	"sallyport/appliance/facility"
 	"sallyport/appliance/policy"
 	"sallyport/appliance/store"
@@ -38,7 +39,7 @@ func (d *Door) GetVisitorConfig(ctx context.Context, r GetVisitorConfigRequestOb
 		own.Items = append(own.Items, Statement(s))
 	}
 	return GetVisitorConfig200JSONResponse{VisitorConfigJSONResponse{
-		Facility: publicFacility(f, rules), Now: now, Language: Language(language), Languages: as[Language](policy.LanguageOffered.Of(rules)),
+		Facility: api.Public(f, rules), Now: now, Language: Language(language), Languages: as[Language](policy.LanguageOffered.Of(rules)),
 		Terms: *statements(access.Terms(language)), Agreement: *statements(access.Agreement(language)), VisitRules: own, Tips: visits.Tips(language),
 		Classes: policy.ServiceClasses.Of(rules), PinLength: policy.PINVisitorLength.Of(rules), MinAge: policy.AccountMinAge.Of(rules),
 		WindowDays: policy.BookingWindowMaxDays.Of(rules), Lengths: policy.VisitLengthsMin.Of(rules), PartyMax: policy.VisitPartyMax.Of(rules),
@@ -46,17 +47,6 @@ func (d *Door) GetVisitorConfig(ctx context.Context, r GetVisitorConfigRequestOb
 		EarlyJoinMinutes: int(policy.VisitEarlyJoin.Of(rules) / time.Minute), MobileOnly: policy.DeviceVisitorAllowed.Of(rules) == "mobile",
 		Zones: facility.Zones(),
 	}}, nil
-}
-
-func publicFacility(f facility.Facility, rules policy.Rules) FacilityPublic {
-	out := FacilityPublic{
-		Name: f.Name, Zone: f.Zone, Country: f.Country, Currency: f.Currency, Kind: FacilityPublicKind(policy.FacilityType.Of(rules)),
-		Support: Support{Phone: f.Support.Phone, Hours: f.Support.Hours},
-	}
-	if f.Support.Email != "" {
-		out.Support.Email = &f.Support.Email
-	}
-	return out
 }
 
 // documentKinds are the pictures that the page always asks for; the address follows only where a moderator asks.

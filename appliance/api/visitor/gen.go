@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"time"
 
+	"sallyport/appliance/api"
+
 	"github.com/gofiber/fiber/v3"
 	"github.com/oapi-codegen/runtime"
 )
@@ -79,24 +81,6 @@ func (e DocumentKind) Valid() bool {
 	case IdFront:
 		return true
 	case Selfie:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FacilityPublicKind.
-const (
-	Jail   FacilityPublicKind = "jail"
-	Prison FacilityPublicKind = "prison"
-)
-
-// Valid indicates whether the value is a known member of the FacilityPublicKind enum.
-func (e FacilityPublicKind) Valid() bool {
-	switch e {
-	case Jail:
-		return true
-	case Prison:
 		return true
 	default:
 		return false
@@ -378,19 +362,7 @@ type EmailOnly struct {
 }
 
 // FacilityPublic defines model for FacilityPublic.
-type FacilityPublic struct {
-	Country  string             `json:"country"`
-	Currency string             `json:"currency"`
-	Kind     FacilityPublicKind `json:"kind"`
-	Name     string             `json:"name"`
-
-	// Support Customer service, the same on every page.
-	Support Support `json:"support"`
-	Zone    string  `json:"zone"`
-}
-
-// FacilityPublicKind defines model for FacilityPublic.Kind.
-type FacilityPublicKind string
+type FacilityPublic = api.FacilityPublic
 
 // Fingerprint SHA-256 of the DTLS certificate as SDP prints it (RFC 8122).
 type Fingerprint struct {
@@ -559,11 +531,7 @@ type Statements struct {
 }
 
 // Support Customer service, the same on every page.
-type Support struct {
-	Email *string `json:"email,omitempty"`
-	Hours string  `json:"hours"`
-	Phone string  `json:"phone"`
-}
+type Support = api.Support
 
 // Task defines model for Task.
 type Task struct {
