@@ -36,7 +36,8 @@ func (ps Problems) Fault() error {
 	for i, p := range ps {
 		words[i] = p.String()
 	}
-	return fault.New("provisioning.Read", fault.Invalid, "The site file is not correct.\n"+strings.Join(words, "\n")).WithCode("site.file")
+	return fault.New("provisioning.Read", fault.Invalid, "The site file is not correct.\n"+strings.Join(words, "\n")).WithCode("site.file").
+		WithParam("lines", strings.Join(words, "\n"))
 }
 
 func (ps Problems) sorted() Problems {

@@ -305,10 +305,12 @@ type Status struct {
 
 // Part is one daemon or duty with its state in words.
 type Part struct {
-	Name   string    `json:"name"`  // bookingd, gatewayd, syncd, recorder, audit, disk, database
-	State  string    `json:"state"` // ok, warn, down
-	Detail string    `json:"detail"`
-	At     time.Time `json:"at"`
+	Name   string         `json:"name"`             // bookingd, gatewayd, syncd, recorder, audit, disk, database
+	State  string         `json:"state"`            // ok, warn, down
+	Code   string         `json:"code"`             // "disk.free"; the pages own its words. Empty where only Detail says it
+	Params map[string]any `json:"params,omitempty"` // what the words need
+	Detail string         `json:"detail"`           // the same in English, for the console
+	At     time.Time      `json:"at"`
 }
 
 // AuditReport is the outcome of walking the audit chain.

@@ -148,9 +148,9 @@ func (h *house) showClaim(code string) error {
 func (h *house) administrator(ctx context.Context, now time.Time) (linkspec.Part, error) {
 	claimed := false
 	err := h.db.View(ctx, func(tx *store.Tx) (err error) { claimed, err = h.access.Claimed(tx); return err })
-	p := linkspec.Part{Name: "administrator", State: "ok", Detail: "there is one", At: now}
+	p := linkspec.Part{Name: "administrator", State: "ok", Code: "administrator.there", Detail: "there is one", At: now}
 	if !claimed {
-		p.State, p.Detail = "warn", "nobody has claimed this box yet: the code is on its screen"
+		p.State, p.Code, p.Detail = "warn", "administrator.none", "nobody has claimed this box yet: the code is on its screen"
 	}
 	return p, err
 }
@@ -162,7 +162,7 @@ func (h *house) firstBoot(now time.Time) []linkspec.Part {
 	}
 	results, err := phases.Read(h.cfg.Facility.Phases)
 	if err != nil || len(results) == 0 {
-		return []linkspec.Part{{Name: "first boot", State: "warn", Detail: "its results cannot be read", At: now}}
+		return []linkspec.Part{{Name: "first boot", State: "warn", Code: "boot.unread", Detail: "its results cannot be read", At: now}}
 	}
 	done := 0
 	var parts []linkspec.Part
@@ -172,13 +172,18 @@ func (h *house) firstBoot(now time.Time) []linkspec.Part {
 			done++
 		case r.Phase == phases.Database || r.Phase == phases.Administrator:
 			// The parts "setup" and "administrator" are newer than the phases of the last boot.
-		case r.State == phases.Waiting:
-			parts = append(parts, linkspec.Part{Name: "first boot: " + r.Phase, State: "warn", Detail: r.Says, At: r.At})
 		default:
-			parts = append(parts, linkspec.Part{Name: "first boot: " + r.Phase, State: "down", Detail: r.Says, At: r.At})
+			state := "down"
+			if r.State == phases.Waiting {
+				state = "warn"
+			}
+			parts = append(parts, linkspec.Part{Name: "first boot: " + r.Phase, State: state, Code: r.Code, Params: r.Params, Detail: r.Says, At: r.At})
 		}
 	}
-	return append([]linkspec.Part{{Name: "first boot", State: "ok", Detail: fmt.Sprintf("%d of %d phases are done", done, len(results)), At: now}}, parts...)
+	return append([]linkspec.Part{{
+		Name: "first boot", State: "ok", Code: "boot.done", Params: map[string]any{"n": done, "of": len(results)},
+		Detail: fmt.Sprintf("%d of %d phases are done", done, len(results)), At: now,
+	}}, parts...)
 }
 
 // unitsOf makes the housing units that a roster names, where the facility has none yet: who brings a roster with the box

@@ -77,16 +77,31 @@ func TestTheSeedsRosterBringsItsUnits(t *testing.T) {
 func TestFirstBootIsPartOfHealth(t *testing.T) {
 	state, run := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(run, phases.ResultsFile), []byte(`[
-		{"phase":"disk","state":"failed","says":"The disk is full."},{"phase":"secrets","state":"done","says":"11"},
-		{"phase":"clock","state":"waiting","says":"not checked"},{"phase":"database","state":"failed","says":"old news"}]`), 0o600); err != nil {
+		{"phase":"disk","state":"failed","says":"The disk is full."},{"phase":"identity","state":"done","says":"11"},
+		{"phase":"clock","state":"waiting","says":"not checked","code":"clock.unchecked"},
+		{"phase":"secrets","state":"failed","says":"damaged","code":"secrets.damaged","params":{"name":"blob-key"}},{"phase":"database","state":"failed","says":"old news"}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b := start(t, state, "[facility]\nphases = \""+run+"\"")
 	all := partsOf(t, b)
-	for name, want := range map[string]string{"first boot": "ok", "first boot: disk": "down", "first boot: clock": "warn", "first boot: database": "", "first boot: secrets": "", "administrator": "warn"} {
+	for name, want := range map[string]string{"first boot": "ok", "first boot: disk": "down", "first boot: clock": "warn", "first boot: database": "", "first boot: identity": "", "administrator": "warn"} {
 		if got := all[name].State; got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+	for name, want := range map[string]string{
+		"database": "database.ok", "setup": "setup.missing", "administrator": "administrator.none", "gatewayd": "gateway.never", "syncd": "sync.alone", "disk": "disk.free",
+		"first boot": "boot.done", "first boot: disk": "", "first boot: clock": "clock.unchecked", "first boot: secrets": "secrets.damaged",
+	} {
+		if got := all[name].Code; got != want {
+			t.Errorf("%s says %q, want %q", name, got, want)
+		}
+	}
+	if got := all["first boot: secrets"].Params["name"]; got != "blob-key" {
+		t.Errorf("the damaged secret is called %v", got)
+	}
+	if p := all["first boot"].Params; p["n"] != 1.0 || p["of"] != 5.0 {
+		t.Errorf("the first boot counts %v", p)
 	}
 }
 

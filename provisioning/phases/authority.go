@@ -170,7 +170,7 @@ func authorityDone(_ context.Context, m *Machine) (string, error) {
 	}
 	says := fmt.Sprintf("fingerprint %s, certificates good until %s", authority.Fingerprint(a.Certificate), first.Format(time.DateOnly))
 	if wrong := m.wrongGiven(); wrong != "" {
-		return "", fault.New("phases.authority", fault.TooSoon, wrong)
+		return "", fault.New("phases.authority", fault.TooSoon, wrong).WithCode("authority.given").WithParam("lines", wrong)
 	}
 	return says, nil
 }

@@ -39,10 +39,11 @@ func clockDone(_ context.Context, m *Machine) (string, error) {
 	}
 	if now.Before(last.Add(-clockBack)) {
 		return "", fault.Newf("phases.clock", fault.TooSoon, "The clock says %s, but this box has already seen %s. Set the clock in the firmware, or let it reach a time server.",
-			now.Format(time.RFC3339), last.Format(time.RFC3339))
+			now.Format(time.RFC3339), last.Format(time.RFC3339)).
+			WithCode("clock.behind").WithParam("now", now.Format(time.RFC3339)).WithParam("seen", last.Format(time.RFC3339))
 	}
 	if m.Synchronised == nil || !m.Synchronised() {
-		return "", fault.New("phases.clock", fault.TooSoon, "The clock is not checked: no time server was reached. The machine's own clock counts.")
+		return "", fault.New("phases.clock", fault.TooSoon, "The clock is not checked: no time server was reached. The machine's own clock counts.").WithCode("clock.unchecked")
 	}
 	if now.Sub(last) > clockBack {
 		return "", missing(Clock, "The time is not noted yet.")
@@ -74,7 +75,7 @@ func (m *Machine) part(ctx context.Context, name string) (linkspec.Part, error) 
 	if m.status == nil {
 		var s linkspec.Status
 		if err := m.Link.Get(ctx, linkspec.RouteStatus, &s); err != nil {
-			return linkspec.Part{}, fault.New("phases.link", fault.Unavailable, "The booking service does not answer.").Because(err)
+			return linkspec.Part{}, fault.New("phases.link", fault.Unavailable, "The booking service does not answer.").WithCode("link.silent").Because(err)
 		}
 		m.status = &s
 	}
@@ -137,7 +138,8 @@ func rosterDone(_ context.Context, m *Machine) (string, error) {
 	}
 	r := h.Report
 	if r.State == "refused" {
-		return "", fault.Newf("phases.roster", fault.TooSoon, "The roster of the seed was refused (%s). Hand a corrected one in on the staff pages.", r.Reason)
+		return "", fault.Newf("phases.roster", fault.TooSoon, "The roster of the seed was refused (%s). Hand a corrected one in on the staff pages.", r.Reason).
+			WithCode("roster.refused")
 	}
 	says := fmt.Sprintf("%d rows: %d new, %d changed, %d the same, %d left out", r.Rows, r.New, r.Changed, r.Same, len(r.Quarantined))
 	for i, bad := range r.Quarantined {
@@ -156,7 +158,7 @@ func rosterDo(ctx context.Context, m *Machine) error {
 	if p, err := m.part(ctx, "setup"); err != nil {
 		return err
 	} else if p.State != "ok" {
-		return fault.New("phases.roster", fault.TooSoon, "The roster of the seed waits until the facility is set up.")
+		return fault.New("phases.roster", fault.TooSoon, "The roster of the seed waits until the facility is set up.").WithCode("roster.waits")
 	}
 	file, err := os.ReadFile(m.provision(rosterFile))
 	if err != nil {

@@ -95,10 +95,11 @@ func (m *Machine) sameDisk() error {
 	}
 	switch {
 	case len(named) == 0:
-		return fault.Newf("phases.disk", fault.Conflict, "There is no partition %s on any disk of this machine.", varName)
+		return fault.Newf("phases.disk", fault.Conflict, "There is no partition %s on any disk of this machine.", varName).WithCode("disk.missing").WithParam("name", varName)
 	case len(named) > 1:
 		return fault.Newf("phases.disk", fault.Conflict,
-			"Two disks have a partition %s (%s). Take the one out that does not belong to this box, and start it again.", varName, strings.Join(named, ", "))
+			"Two disks have a partition %s (%s). Take the one out that does not belong to this box, and start it again.", varName, strings.Join(named, ", ")).
+			WithCode("disk.twice").WithParam("name", varName).WithParam("disks", strings.Join(named, ", "))
 	}
 	data, err := m.diskOf(m.State)
 	if err != nil {
@@ -109,7 +110,8 @@ func (m *Machine) sameDisk() error {
 		return err
 	}
 	if data != system {
-		return fault.Newf("phases.disk", fault.Conflict, "The data is on the disk %s and the system on %s. Both belong on one disk.", data, system)
+		return fault.Newf("phases.disk", fault.Conflict, "The data is on the disk %s and the system on %s. Both belong on one disk.", data, system).
+			WithCode("disk.apart").WithParam("data", data).WithParam("system", system)
 	}
 	return nil
 }

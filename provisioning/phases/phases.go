@@ -56,11 +56,14 @@ type Phase struct {
 
 // Result is how a phase stands.
 type Result struct {
-	Phase string    `json:"phase"`
-	State string    `json:"state"`
-	Says  string    `json:"says"` // what was found, or what is missing and what to do
-	Took  int64     `json:"took_ms"`
-	At    time.Time `json:"at"`
+	Phase string `json:"phase"`
+	State string `json:"state"`
+	Says  string `json:"says"` // what was found, or what is missing and what to do
+	// Code and Params are the same for who reads another language than the console's; none of what is done.
+	Code   string         `json:"code,omitempty"`
+	Params map[string]any `json:"params,omitempty"`
+	Took   int64          `json:"took_ms"`
+	At     time.Time      `json:"at"`
 }
 
 // List is what runs before the network is up, in this order. The seed comes before the authority, which signs for the
@@ -130,6 +133,7 @@ func run(ctx context.Context, m *Machine, p Phase, stand map[string]string) (o o
 	for _, need := range p.Needs {
 		if s := stand[need]; s == Failed || s == Blocked {
 			o.State, o.Says = Blocked, fmt.Sprintf("It needs %s, which has not succeeded.", need)
+			o.Code, o.Params = "phase.blocked", map[string]any{"needs": need}
 			return o
 		}
 	}
@@ -143,12 +147,23 @@ func run(ctx context.Context, m *Machine, p Phase, stand map[string]string) (o o
 	case err == nil:
 		o.State, o.Says = Done, found
 	case fault.Is(err, fault.TooSoon):
-		o.State, o.Says = Waiting, Words(err)
+		o.State = Waiting
+		o.say(err)
 	default:
-		o.State, o.Says, o.full = Failed, Words(err), fault.Is(err, fault.Full)
+		o.State, o.full = Failed, fault.Is(err, fault.Full)
+		o.say(err)
 		m.Log.Error("a phase has failed", "op", "phases."+p.Name, "err", err)
 	}
 	return o
+}
+
+// say takes the words of an error, and the code and the values by which others find words of their own. An error without a
+// code has only the console's.
+func (o *outcome) say(err error) {
+	o.Says, o.Code, o.Params = Words(err), "phase.failed", map[string]any{"lines": Words(err)}
+	if f, ok := fault.Of(err); ok && f.Code != "" {
+		o.Code, o.Params = f.Code, f.Params
+	}
 }
 
 // Words is an error for a person at the console.

@@ -82,36 +82,42 @@ func TestSeedsMakeTheSite(t *testing.T) {
 		name  string
 		bring func(b *board)
 		says  string // of the phase seed
+		code  string // the same as a code
 		want  string // its state
 		site  string
 	}{
-		{"firmware", func(b *board) { b.write("credentials/site", text) }, "taken from the firmware", Done, Done},
-		{"stick", func(b *board) { b.plug(map[string]string{"site.toml": text}) }, "unsigned", Done, Done},
+		{"firmware", func(b *board) { b.write("credentials/site", text) }, "taken from the firmware", "", Done, Done},
+		{"stick", func(b *board) { b.plug(map[string]string{"site.toml": text}) }, "unsigned", "", Done, Done},
 		{"stick goes first", func(b *board) {
 			b.write("credentials/site", "nonsense")
 			b.plug(map[string]string{"site.toml": text})
-		}, "taken from the stick SALLYPORT", Done, Done},
+		}, "taken from the stick SALLYPORT", "", Done, Done},
 		{"signed", func(b *board) {
 			b.plug(map[string]string{"site.toml": text, "site.sig": string(b.signer.Sign(signature.Seed, []byte(text)))})
-		}, "signed by the key current", Done, Done},
+		}, "signed by the key current", "", Done, Done},
 		{"wrong signature", func(b *board) {
 			b.plug(map[string]string{"site.toml": text, "site.sig": string(b.signer.Sign(signature.Update, []byte(text)))})
-		}, "refused: site.sig does not fit", Failed, Waiting},
-		{"no site file on the stick", func(b *board) { b.plug(map[string]string{"readme": "x"}) }, "none", Done, Waiting},
-		{"unknown key", func(b *board) { b.write("credentials/site", strings.Replace(text, "[dns]", "[dmz]", 1)) }, "dmz", Failed, Waiting},
-		{"huge", func(b *board) { b.write("credentials/site", strings.Repeat("#", maxSite+1)) }, "too large", Failed, Waiting},
+		}, "refused: site.sig does not fit", "seed.signature", Failed, Waiting},
+		{"no site file on the stick", func(b *board) { b.plug(map[string]string{"readme": "x"}) }, "none", "", Done, Waiting},
+		{"unknown key", func(b *board) { b.write("credentials/site", strings.Replace(text, "[dns]", "[dmz]", 1)) }, "dmz", "seed.site", Failed, Waiting},
+		{"huge", func(b *board) { b.write("credentials/site", strings.Repeat("#", maxSite+1)) }, "too large", "seed.large", Failed, Waiting},
 		{"link out of the stick", func(b *board) {
 			b.plug(map[string]string{"readme": "x"})
 			link(t, b.path("usr/keys/current.key"), b.path("stick-files/site.toml"))
-		}, "escapes", Failed, Waiting},
+		}, "escapes", "phase.failed", Failed, Waiting},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBoard(t)
 			b.disks()
 			tt.bring(b)
 			all := ran(t, b.boot(), List())
-			if r := all[Seed]; r.State != tt.want || !strings.Contains(r.Says, tt.says) {
-				t.Errorf("seed: %s, %q; want %s, %q", r.State, r.Says, tt.want, tt.says)
+			r := all[Seed]
+			if r.State != tt.want || !strings.Contains(r.Says, tt.says) || r.Code != tt.code {
+				t.Errorf("seed: %s, %q, %s; want %s, %q, %s", r.State, r.Says, r.Code, tt.want, tt.says, tt.code)
+			}
+			// What has no words of its own comes as it is.
+			if lines, _ := r.Params["lines"].(string); (tt.code == "phase.failed" || tt.code == "seed.site") && !strings.Contains(lines, tt.says) {
+				t.Errorf("seed: %v has no lines about %s", r.Params, tt.says)
 			}
 			if r := all[Site]; r.State != tt.site {
 				t.Errorf("site: %s, %q", r.State, r.Says)
@@ -161,13 +167,13 @@ func TestDamagedSecretIsNeverMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := ran(t, b.boot(), List())
-	if r := all[Secrets]; r.State != Failed || !strings.Contains(r.Says, "blob-key is damaged") {
+	if r := all[Secrets]; r.State != Failed || !strings.Contains(r.Says, "blob-key is damaged") || r.Code != "secrets.damaged" || r.Params["name"] != "blob-key" {
 		t.Errorf("secrets: %+v", r)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "half" {
 		t.Errorf("the damaged secret was replaced: %q, %v", text, err)
 	}
-	if all[Identity].State != Blocked || all[Seed].State != Done {
+	if r := all[Identity]; r.State != Blocked || r.Code != "phase.blocked" || r.Params["needs"] != Secrets || all[Seed].State != Done {
 		t.Errorf("others: %v", states(all))
 	}
 }

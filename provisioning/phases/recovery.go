@@ -98,11 +98,11 @@ func recoveryDone(ctx context.Context, m *Machine) (string, error) {
 	}
 	switch {
 	case slot != "" && m.RecoveryKey() != "":
-		return "", fault.New("phases.recovery", fault.TooSoon, "Write the recovery key on this screen down and type two of its groups. Until then each start makes a new one.")
+		return "", fault.New("phases.recovery", fault.TooSoon, "Write the recovery key on this screen down and type two of its groups. Until then each start makes a new one.").WithCode("recovery.write")
 	case slot != "" && m.Claimed():
 		// Whoever claimed the box has seen the screen with the key. A new one at every start would show the way into the disk to
 		// everybody who can switch the box off and on.
-		return "", fault.New("phases.recovery", fault.TooSoon, "A recovery key was shown on this screen, and nobody has said that it is written down. Type the whole key once to say so.")
+		return "", fault.New("phases.recovery", fault.TooSoon, "A recovery key was shown on this screen, and nobody has said that it is written down. Type the whole key once to say so.").WithCode("recovery.confirm")
 	}
 	return "", missing(Recovery, "The disk has no recovery key that anybody has seen.")
 }
@@ -138,7 +138,8 @@ func recoveryDo(ctx context.Context, m *Machine) error {
 	out, err := m.Tool(ctx, nil, "systemd-cryptenroll", "--unlock-tpm2-device=auto", "--recovery-key", "--wipe-slot=recovery", m.varDevice())
 	if err != nil {
 		return fault.New("phases.recovery", fault.Unavailable,
-			"No recovery key can be made, because the TPM of this machine does not open its disk. Enter the earlier recovery key at the start, then seal the disk anew.").Because(err)
+			"No recovery key can be made, because the TPM of this machine does not open its disk. Enter the earlier recovery key at the start, then seal the disk anew.").
+			WithCode("recovery.tpm").Because(err)
 	}
 	key := strings.TrimSpace(string(out))
 	if strings.Count(key, "-") != KeyGroups-1 {
@@ -162,7 +163,7 @@ func (m *Machine) sealCopy(key string) error {
 	}
 	to, err := age.ParseX25519Recipient(site.Recovery.Recipient)
 	if err != nil {
-		return fault.New("phases.recovery", fault.Invalid, "[recovery] recipient of the site file is not an age recipient.").Because(err)
+		return fault.New("phases.recovery", fault.Invalid, "[recovery] recipient of the site file is not an age recipient.").WithCode("recovery.recipient").Because(err)
 	}
 	var sealed bytes.Buffer
 	text := armor.NewWriter(&sealed)

@@ -34,7 +34,8 @@ func secretsDone(_ context.Context, m *Machine) (string, error) {
 		}
 		if err := vault.OpenCredentials(m.secret("")).Check(name); err != nil {
 			// Made anew it would lock everything away that the old one opens: only a person may decide that.
-			return "", fault.Newf("phases.secrets", fault.Conflict, "The secret %s is damaged. Restore a backup; a new one would not open this box's data.", name).Because(err)
+			return "", fault.Newf("phases.secrets", fault.Conflict, "The secret %s is damaged. Restore a backup; a new one would not open this box's data.", name).
+				WithCode("secrets.damaged").WithParam("name", name).Because(err)
 		}
 	}
 	return fmt.Sprintf("%d secrets, each for its owner alone", len(SecretNames())), nil

@@ -25,6 +25,14 @@ const (
 	fromFirmware = "the firmware"
 )
 
+// way is where it comes from, as a code.
+func (s *seed) way() string {
+	if s.from == fromStick {
+		return "stick"
+	}
+	return "firmware"
+}
+
 // seed is what somebody brought: a site file and what goes with it.
 type seed struct {
 	from         string
@@ -110,11 +118,12 @@ func seedDo(ctx context.Context, m *Machine) error {
 		if t.Signed, err = keys.Verify(signature.Seed, s.site, s.sig); err != nil {
 			return fault.Newf("phases.seed", fault.Forbidden,
 				"The seed from %s is refused: site.sig does not fit site.toml. Bring the pair as it was signed, or before anybody has claimed this box no site.sig at all.", s.from).
-				WithCode("seed.signature").Because(err)
+				WithCode("seed.signature").WithParam("from", s.way()).Because(err)
 		}
 	}
 	if _, problems := provisioning.Read(s.site); problems != nil {
-		return fault.Newf("phases.seed", fault.Invalid, "The site file from %s is not correct:\n%s", s.from, listed(problems)).WithCode("seed.site")
+		return fault.Newf("phases.seed", fault.Invalid, "The site file from %s is not correct:\n%s", s.from, listed(problems)).
+			WithCode("seed.site").WithParam("from", s.way()).WithParam("lines", listed(problems))
 	}
 	if err := m.folders(); err != nil {
 		return err
@@ -159,7 +168,7 @@ func siteDone(_ context.Context, m *Machine) (string, error) {
 		return "", err
 	case site == nil:
 		return "", fault.New("phases.site", fault.TooSoon,
-			"There is no site file. Bring one on a stick with the label SALLYPORT; until then only the setup door answers.")
+			"There is no site file. Bring one on a stick with the label SALLYPORT; until then only the setup door answers.").WithCode("site.none")
 	}
 	return site.Facility.Name, nil
 }

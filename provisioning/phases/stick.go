@@ -69,7 +69,7 @@ func (m *Machine) fromStick(ctx context.Context) (*seed, error) {
 	defer cancel()
 	if _, err := m.Tool(within, nil, "systemctl", "start", stickMount); err != nil {
 		return nil, fault.New("phases.seed", fault.Unavailable,
-			"The stick SALLYPORT cannot be read. Format it as FAT32 with the label SALLYPORT and copy site.toml onto it.").Because(err)
+			"The stick SALLYPORT cannot be read. Format it as FAT32 with the label SALLYPORT and copy site.toml onto it.").WithCode("seed.stick").Because(err)
 	}
 	s, err := readSeed(filepath.Join(m.Run, "stick"), fromStick, nil)
 	// Without the caller's deadline: a stick that stays mounted would be written to by nobody, but shown to nobody either.
@@ -94,7 +94,7 @@ func (m *Machine) stickThere(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if _, err := m.Tool(ctx, nil, "systemctl", "start", stickModule); err != nil {
-		return false, fault.New("phases.seed", fault.Unavailable, "The driver of sticks cannot be loaded.").Because(err)
+		return false, fault.New("phases.seed", fault.Unavailable, "The driver of sticks cannot be loaded.").WithCode("seed.driver").Because(err)
 	}
 	within, cancel := context.WithTimeout(ctx, stickWithin)
 	defer cancel()
@@ -172,10 +172,12 @@ func readAtMost(root *os.Root, name string, most int64) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
-		return nil, fault.Newf("phases.seed", fault.Unavailable, "%s cannot be read. Copy it once more, or take another stick.", name).Because(err)
+		return nil, fault.Newf("phases.seed", fault.Unavailable, "%s cannot be read. Copy it once more, or take another stick.", name).
+			WithCode("seed.unread").WithParam("file", name).Because(err)
 	}
 	if int64(len(b)) > most {
-		return nil, fault.Newf("phases.seed", fault.Invalid, "%s has more than %d KiB, which is too large to be one.", name, most>>10)
+		return nil, fault.Newf("phases.seed", fault.Invalid, "%s has more than %d KiB, which is too large to be one.", name, most>>10).
+			WithCode("seed.large").WithParam("file", name).WithParam("kib", most>>10)
 	}
 	if b == nil {
 		b = []byte{}

@@ -288,12 +288,16 @@ type Health struct {
 	Version string       `json:"version"`
 }
 
-// HealthPart defines model for HealthPart.
+// HealthPart code and params choose the words; detail is for who reads them as the console does, in English.
 type HealthPart struct {
-	At     time.Time       `json:"at"`
-	Detail string          `json:"detail"`
-	Name   string          `json:"name"`
-	State  HealthPartState `json:"state"`
+	At time.Time `json:"at"`
+
+	// Code Empty where only detail says it.
+	Code   string                  `json:"code"`
+	Detail string                  `json:"detail"`
+	Name   string                  `json:"name"`
+	Params *map[string]interface{} `json:"params,omitempty"`
+	State  HealthPartState         `json:"state"`
 }
 
 // HealthPartState defines model for HealthPart.State.

@@ -17,7 +17,11 @@ func (d *Door) GetHealth(ctx context.Context, _ GetHealthRequestObject) (GetHeal
 		return nil, err
 	}
 	for _, p := range s.Parts {
-		out.Parts = append(out.Parts, HealthPart{Name: p.Name, State: HealthPartState(p.State), Detail: p.Detail, At: p.At})
+		part := HealthPart{Name: p.Name, State: HealthPartState(p.State), Code: p.Code, Detail: p.Detail, At: p.At}
+		if len(p.Params) > 0 {
+			part.Params = &p.Params
+		}
+		out.Parts = append(out.Parts, part)
 	}
 	return out, nil
 }

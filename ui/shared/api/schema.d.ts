@@ -2990,10 +2990,16 @@ export interface components {
             detail?: string;
             minimum?: components["schemas"]["VersionName"];
         };
+        /** @description code and params choose the words; detail is for who reads them as the console does, in English. */
         HealthPart: {
             name: string;
             /** @enum {string} */
             state: "ok" | "warn" | "down";
+            /** @description Empty where only detail says it. */
+            code: string;
+            params?: {
+                [key: string]: unknown;
+            };
             detail: string;
             /** Format: date-time */
             at: string;
