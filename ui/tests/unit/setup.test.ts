@@ -1,8 +1,11 @@
 // What set-up works out before it asks the door: the starts of a session, its
 // place in the week, and the names of a row of stations.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { blocks, daySpans, endOf, starts, type Template } from '../../shared/hours/week.ts';
 import { numbered } from '../../setup/parts/numbered.ts';
+import { told } from '../../setup/parts/told.ts';
 
 describe('the starts that families would see', () => {
   test('end with the session, the pause after a visit counted', () => {
@@ -43,3 +46,35 @@ test.each([
   ['', 2, [], []],
   ['Kiosk', 21, [], []],
 ])('%s x %i beside %j', (base, many, taken, want) => expect(numbered(base, many, taken)).toEqual(want));
+
+const moment = (iso: string) => `at ${iso}`;
+const part = (code: string, params: Record<string, unknown> = {}) => ({ name: 'x', state: 'ok' as const, code, params, detail: 'the console’s words', at: '' });
+
+test('a part of Health speaks in the words of its code', () => {
+  expect(told(part('disk.free', { percent: 41 }), moment)).toEqual({ text: '41% is free.', english: '' });
+  expect(told(part('gateway.spoke', { n: 1 }), moment).text).toBe('It spoke 1 second ago.');
+  expect(told(part('gateway.quiet', { since: '2027-03-04T14:00:00Z' }), moment).text).toBe('It has been silent since at 2027-03-04T14:00:00Z.');
+  expect(told(part('phase.blocked', { needs: 'seed' }), moment).text).toBe('It waits for this part, which went wrong: Seed.');
+  expect(told(part('seed.site', { from: 'stick', lines: 'line 3: a' }), moment)).toEqual({
+    text: 'The site file from the stick SALLYPORT has mistakes. They stand here in English:', english: 'line 3: a',
+  });
+  expect(told(part('sync.live', { n: 0 }), moment).text).toBe('Linked to the centre.');
+  expect(told(part(''), moment)).toEqual({ text: '', english: 'the console’s words' });
+  expect(told(part('news.later'), moment).english).toBe('the console’s words');
+});
+
+test('every code that a part or a phase can have has words', () => {
+  const codes = new Set<string>();
+  const add = (file: string, pattern: RegExp, before = '') => {
+    for (const m of readFileSync(join('..', file), 'utf8').matchAll(pattern)) codes.add(before + (m[1] as string));
+  };
+  for (const dir of ['provisioning/phases', 'provisioning']) {
+    for (const f of readdirSync(join('..', dir)).filter((n) => n.endsWith('.go') && !n.endsWith('_test.go'))) add(`${dir}/${f}`, /WithCode\("([a-z.-]+)"\)/g);
+  }
+  add('provisioning/phases/phases.go', /"(phase\.[a-z]+)"/g);
+  for (const f of ['status.go', 'firstboot.go']) add(`daemons/bookingd/${f}`, /"((?:database|setup|administrator|gateway|sync|disk|boot)\.[a-z]+)"/g);
+  add('appliance/replica/state.go', /State = "([a-z-]+)"/g, 'sync.');
+  add('appliance/outbox/status.go', /s\.State, s\.Cause(?:, s\.Since, s\.Rate)? = "([a-z]+)"/g, 'sync.');
+  expect(codes.size).toBeGreaterThan(40);
+  expect([...codes].filter((code) => told(part(code), moment).text === '')).toEqual([]);
+});
