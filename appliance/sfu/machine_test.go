@@ -144,7 +144,7 @@ func show(m *machine, e effect) string {
 	case WordTime:
 		return fmt.Sprintf("tell %s: %d s left, warn %v", to, w.LeftS, w.Warn)
 	case WordEnded:
-		return fmt.Sprintf("tell %s: ended %s", to, w.Code)
+		return fmt.Sprintf("tell %s: ended %s after %d s together", to, w.Code, w.TogetherS)
 	case WordMuted:
 		return fmt.Sprintf("tell %s: %s muted %v %v", to, w.Seat, w.Audio, w.Video)
 	}

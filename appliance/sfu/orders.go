@@ -145,7 +145,7 @@ func (m *machine) doEnd(code string, o order, now time.Duration) []effect {
 		says = "call.ended"
 	}
 	o.Reason = code
-	return append(es, mark(MarkEnd, "", o), tell(Word{T: WordEnded, Code: code, Says: says}))
+	return append(es, mark(MarkEnd, "", o), tell(Word{T: WordEnded, Code: code, Says: says, TogetherS: int64(m.metered.Seconds())}))
 }
 
 // amend takes a newer spec: never another class, never a later end, never other people in its seats.

@@ -37,6 +37,7 @@ type Word struct {
 	Audio      bool
 	Video      bool
 	Code       string
+	TogetherS  int64 // of the end: how long both sides were in the call, as it is metered
 	Seats      []RosterSeat
 }
 

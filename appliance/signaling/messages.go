@@ -215,10 +215,11 @@ type (
 		ByRole string     `json:"by_role"`
 	}
 	ended struct {
-		T    string `json:"t"`
-		Seq  int64  `json:"seq"`
-		Code string `json:"code"`
-		Says string `json:"says"`
+		T         string `json:"t"`
+		Seq       int64  `json:"seq"`
+		Code      string `json:"code"`
+		Says      string `json:"says"`
+		TogetherS int64  `json:"together_s"`
 	}
 )
 
@@ -248,7 +249,7 @@ func wire(w sfu.Word) any {
 	case sfu.WordMuted:
 		return muted{T: w.T, Seat: w.Seat, Audio: w.Audio, Video: w.Video, ByRole: w.ByRole}
 	case sfu.WordEnded:
-		return ended{T: w.T, Seq: w.Seq, Code: w.Code, Says: w.Says}
+		return ended{T: w.T, Seq: w.Seq, Code: w.Code, Says: w.Says, TogetherS: w.TogetherS}
 	}
 	p, _ := problemOf(w.Code)
 	return p
