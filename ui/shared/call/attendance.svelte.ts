@@ -35,12 +35,12 @@ export class Attendance {
   trouble = $state<devices.Trouble>('');
   said = $state('');
   left = $state(false);
-  /** Milliseconds that both sides were in the call, once it is over. */
-  used = $state(0);
+  /** Milliseconds that the page saw both sides in the call: for who leaves before the end, when nobody tells a better figure. */
+  private seen = $state(0);
   readonly call: Call;
 
   private ticket = $state.raw<Schema['Ticket'] | undefined>();
-  private liveSince = 0;
+  private together = 0; // since when, 0 while they are not
   private entering = false;
   private readonly leave = new AbortController();
 
@@ -55,9 +55,14 @@ export class Attendance {
       if (this.agreed && o.waiting()?.may_join && this.call.stage === 'idle' && !this.left) untrack(() => void this.enter());
     });
     $effect(() => {
-      const { phase, stage } = this.call;
-      if (phase === 'live' && stage === 'in' && !this.liveSince) this.liveSince = performance.now();
-      if ((stage === 'ended' || stage === 'refused') && this.liveSince) this.used = performance.now() - this.liveSince;
+      const { phase, stage, waitingFor } = this.call;
+      const both = phase === 'live' && stage === 'in' && waitingFor.length === 0;
+      const now = performance.now();
+      if (both && !this.together) this.together = now;
+      if (!both && this.together) {
+        untrack(() => (this.seen += now - this.together));
+        this.together = 0;
+      }
     });
     onMount(() => {
       const unwatch = o.watch(() => void o.room.load());
@@ -73,6 +78,11 @@ export class Attendance {
     });
   }
 
+  /** Milliseconds that both sides were in the call, once it is over for this person: the length that the visit is metered by. */
+  get used() {
+    const { stage, togetherS } = this.call;
+    return togetherS > 0 ? togetherS * 1000 : stage === 'ended' || stage === 'refused' ? this.seen : 0;
+  }
   get recorded() {
     return this.ticket?.recorded ?? this.o.recorded();
   }
@@ -153,8 +163,6 @@ export class Attendance {
   comeBack() {
     this.trouble = '';
     this.left = false;
-    this.used = 0;
-    this.liveSince = 0;
     this.call.stage = 'idle';
     this.agreed = true;
     void this.o.room.load();

@@ -53,6 +53,8 @@ export class Call {
   leftMs = $state<number | undefined>();
   saidAt = $state(0);
   seat = $state('');
+  /** Seconds that both sides were in the call, as the gateway metered them; 0 until it said so. */
+  togetherS = $state(0);
   /** A media leg has carried something. */
   connected = $state(false);
 
@@ -290,6 +292,7 @@ export class Call {
         this.o.onhint?.(m);
         break;
       case 'ended':
+        this.togetherS = m.together_s;
         this.finish('ended', m.says || m.code);
         break;
       case 'problem':

@@ -70,7 +70,7 @@ export type Down =
   | { t: 'hint'; call: string; seat: string; kind: string; level: number; score: number; open: boolean; at?: string }
   | { t: 'token'; token: string }
   | { t: 'ping'; k: number }
-  | { t: 'ended'; seq: number; code: string; says?: string };
+  | { t: 'ended'; seq: number; code: string; says?: string; together_s: number };
 
 export type Up =
   | { t: 'join'; grant: string; app: string; version: string; caps: { video: string[]; simulcast: boolean; gcm: boolean } }

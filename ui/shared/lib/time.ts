@@ -139,6 +139,11 @@ export function remaining(ms: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(total % 60)}` : `${two(m)}:${two(total % 60)}`;
 }
 
+/** "29:58" of what is over or behind, rounded down: it never claims a second that was not. */
+export function elapsed(ms: number): string {
+  return remaining(Math.floor(Math.max(0, ms) / 1000) * 1000);
+}
+
 /** The zone's city in words: "London", "New York". */
 export function zoneCity(zone: string): string {
   return (zone.split('/').pop() ?? zone).replace(/_/g, ' ');

@@ -179,6 +179,10 @@ test('staff watch, pause, check and resume', async () => {
 test('the visit ends by itself at its fixed end', async () => {
   test.setTimeout(420_000);
   for (const page of [phone, screen]) await expect(page.getByTestId('after-call')).toBeVisible({ timeout: 360_000 });
+  // Both read the same length, the metered one: shorter than the five minutes by the pause.
+  const together = await Promise.all([phone, screen].map((page) => page.getByTestId('after-call').getByTestId('together').innerText()));
+  expect(together[0]).toMatch(/: 0[0-4]:\d\d$/);
+  expect(together[1]?.split(': ')[1]).toBe(together[0]?.split(': ')[1]);
   await look(phone, 'visitor-26-after-the-call');
   await look(screen, 'kiosk-10-after-the-call');
   await phone.goto(`${running.house.addresses.visitor}/visits`);

@@ -6,7 +6,6 @@ import { describe, expect, test } from 'vitest';
 import type { Schema } from '../../shared/api/client.ts';
 import { years } from '../../staff/parts/age.ts';
 import { board } from '../../staff/parts/board.ts';
-import { length } from '../../staff/parts/length.ts';
 import { sentence } from '../../staff/parts/sentence.ts';
 import { syncLine } from '../../staff/sync.ts';
 import { wall } from '../../staff/wall.svelte.ts';
@@ -90,10 +89,6 @@ describe('the alerts of the wall', () => {
 test('whole years on a day', () => {
   const on = new Date('2027-03-27T12:00:00Z');
   expect([years('2009-03-27', on), years('2009-03-28', on), years('1990-12-01', on)]).toEqual([18, 17, 36]);
-});
-
-test('a length never runs ahead', () => {
-  expect([length(0), length(999), length(1000), length(1_798_999), length(3_600_000)]).toEqual(['00:00', '00:00', '00:01', '29:58', '1:00:00']);
 });
 
 test('every verb that the rooms write has a sentence', () => {

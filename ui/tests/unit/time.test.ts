@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ambiguous, both, date, localDate, plainDate, remaining, time, weekdays } from '../../shared/lib/time.ts';
+import { ambiguous, both, date, elapsed, localDate, plainDate, remaining, time, weekdays } from '../../shared/lib/time.ts';
 
 const gb = { tag: 'en-GB' };
 const now = new Date('2027-02-20T09:00:00Z');
@@ -60,4 +60,9 @@ test('remaining', () => {
   expect(remaining(12 * 60_000 + 4_000)).toBe('12:04');
   expect(remaining(3_600_000)).toBe('1:00:00');
   expect(remaining(-5)).toBe('00:00');
+});
+
+test('what is over is never longer than it was, what is left never shorter', () => {
+  expect([elapsed(0), elapsed(999), elapsed(1000), elapsed(1_798_999), elapsed(3_600_000)]).toEqual(['00:00', '00:00', '00:01', '29:58', '1:00:00']);
+  expect([elapsed(300_020), remaining(300_020)]).toEqual(['05:00', '05:01']);
 });
