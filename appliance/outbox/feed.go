@@ -46,14 +46,34 @@ type Event struct {
 
 // Tell adds an event for the screens of an audience; they hear of it after the commit.
 func Tell[S ~string](tx *store.Tx, to Audience, kind string, id S) error {
-	seq, err := tx.Insert("INSERT INTO outbox_feed (audience, kind, id, at) VALUES (?, ?, ?, ?)", string(to), kind, string(id), tx.Now())
-	if err == nil && seq%256 == 0 {
+	return TellEach(tx, kind, id, to)
+}
+
+// TellEach is [Tell] of the same event to several audiences.
+func TellEach[S ~string](tx *store.Tx, kind string, id S, to ...Audience) error {
+	if len(to) == 0 {
+		return nil
+	}
+	args := make([]any, 0, 4*len(to))
+	for _, one := range to {
+		args = append(args, string(one), kind, string(id), tx.Now())
+	}
+	seq, err := tx.Insert("INSERT INTO outbox_feed (audience, kind, id, at) VALUES "+values(len(to), "(?, ?, ?, ?)"), args...)
+	if err == nil && seq/256 != (seq-int64(len(to)))/256 {
 		err = tx.Exec("DELETE FROM outbox_feed WHERE seq <= ?", seq-feedKept)
 	}
 	if err != nil {
 		return fmt.Errorf("tell %s: %w", kind, err)
 	}
 	return nil
+}
+
+// values are the rows of an INSERT: one statement for all of them costs the writer less than one for each.
+func values(rows int, row string) string {
+	if rows == 1 {
+		return row
+	}
+	return strings.Repeat(row+", ", rows-1) + row
 }
 
 // Feed carries events to open screens: one reader of the table for all of them.

@@ -35,12 +35,16 @@ func NotifyEach(tx *store.Tx, n Notice, to ...string) error {
 			return fmt.Errorf("notify %s: %w", n.Template, err)
 		}
 	}
+	if len(to) == 0 {
+		return nil
+	}
+	args := make([]any, 0, 5*len(to))
 	for _, who := range to {
-		err := tx.Exec("INSERT INTO outbox_notice (template, recipient, subject, params, at) VALUES (?, ?, ?, ?, ?)",
-			n.Template, who, n.Subject, string(params), tx.Now())
-		if err != nil {
-			return fmt.Errorf("notify %s: %w", n.Template, err)
-		}
+		args = append(args, n.Template, who, n.Subject, string(params), tx.Now())
+	}
+	err := tx.Exec("INSERT INTO outbox_notice (template, recipient, subject, params, at) VALUES "+values(len(to), "(?, ?, ?, ?, ?)"), args...)
+	if err != nil {
+		return fmt.Errorf("notify %s: %w", n.Template, err)
 	}
 	return nil
 }

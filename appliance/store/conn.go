@@ -27,14 +27,17 @@ const (
 
 // conn is one SQLite connection with its prepared statements. One goroutine uses it at a time.
 type conn struct {
-	raw   *sqlite3.SQLiteConn
-	stmts map[string]*stmt
+	raw       *sqlite3.SQLiteConn
+	stmts     map[string]*stmt
+	preparing *tables  // of the statement that is being prepared
+	answers   *answers // of the writer
 }
 
 type stmt struct {
 	*sqlite3.SQLiteStmt
+	tables
 	readonly bool
-	answers  bool // writes and answers with rows
+	returns  bool // writes and answers with rows
 	busy     bool // its rows are being read, so that it cannot start again
 	kept     bool // in the cache
 }
@@ -78,6 +81,13 @@ func openWriter(path string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.answers = newAnswers()
+	c.raw.RegisterAuthorizer(func(op int, table, function, _ string) int {
+		if c.preparing != nil { // SQLite prepares a statement anew by itself, with the same tables
+			c.preparing.note(op, table, function)
+		}
+		return sqlite3.SQLITE_OK
+	})
 	if err := c.script(fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages)); err != nil {
 		_ = c.close()
 		return nil, refuseFile(path, err)
@@ -135,13 +145,16 @@ func (c *conn) take(query string) (*stmt, error) {
 		s.busy = true
 		return s, nil
 	}
+	s := &stmt{busy: true}
+	c.preparing = &s.tables
 	d, err := c.raw.Prepare(query)
+	c.preparing = nil
 	if err != nil {
 		return nil, err
 	}
-	s := &stmt{SQLiteStmt: d.(*sqlite3.SQLiteStmt), busy: true}
+	s.SQLiteStmt = d.(*sqlite3.SQLiteStmt)
 	s.readonly = s.Readonly()
-	s.answers = !s.readonly && strings.Contains(strings.ToUpper(query), "RETURNING")
+	s.returns = !s.readonly && strings.Contains(strings.ToUpper(query), "RETURNING")
 	if _, taken := c.stmts[query]; !taken && len(c.stmts) < maxStatements {
 		s.kept = true
 		c.stmts[query] = s
@@ -170,13 +183,14 @@ func (c *conn) exec(query string, args []driver.NamedValue) (execution, error) {
 		return execution{}, err
 	}
 	defer c.give(s)
-	if s.readonly || s.answers {
+	c.answers.wrote(s.tables)
+	if s.readonly || s.returns {
 		// Only closing the rows resets the statement; one that stands on a row would hold up later commits.
 		rows, err := s.QueryContext(context.Background(), args)
 		if err != nil {
 			return execution{}, err
 		}
-		return execution{wrote: s.answers}, rows.Close()
+		return execution{wrote: s.returns}, rows.Close()
 	}
 	res, err := s.ExecContext(context.Background(), args)
 	if err != nil {
@@ -197,6 +211,7 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 	}
 	defer c.give(s)
 	if !s.readonly {
+		c.answers.wrote(s.tables)
 		ctx = context.Background() // to interrupt a write would roll back everybody in the group
 	}
 	rows, err := s.QueryContext(ctx, args)

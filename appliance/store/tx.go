@@ -60,12 +60,10 @@ func (tx *Tx) Row(query string, args ...any) *Row {
 		return &Row{err: err}
 	}
 	r := &Row{}
-	wrote, err := tx.c.query(tx.ctx, query, tx.args, func(cols []driver.Value) (bool, error) {
+	r.err = wrap("store.Row", tx.ask(query, true, func(cols []driver.Value) (bool, error) {
 		r.cols = cols
 		return false, nil
-	})
-	tx.wrote = tx.wrote || wrote
-	r.err = wrap("store.Row", err)
+	}))
 	return r
 }
 
@@ -117,15 +115,53 @@ func (tx *Tx) Each(fn func(*Rows) error, query string, args ...any) error {
 		return err
 	}
 	var inner error
-	wrote, err := tx.c.query(tx.ctx, query, tx.args, func(cols []driver.Value) (bool, error) {
+	err := tx.ask(query, false, func(cols []driver.Value) (bool, error) {
 		inner = fn(&Rows{cols})
 		return inner == nil, nil
 	})
-	tx.wrote = tx.wrote || wrote
 	if inner != nil {
 		return inner
 	}
 	return wrap("store.All", err)
+}
+
+// ask runs one statement and calls each for every row until it returns false; first says that one row is enough.
+func (tx *Tx) ask(query string, first bool, each func(cols []driver.Value) (bool, error)) error {
+	known := tx.c.answers
+	s, prepared := tx.c.stmts[query]
+	if known == nil || !prepared {
+		wrote, err := tx.c.query(tx.ctx, query, tx.args, each)
+		tx.wrote = tx.wrote || wrote
+		return err
+	}
+	since, keeps := known.keeps(s)
+	if !keeps {
+		wrote, err := tx.c.query(tx.ctx, query, tx.args, each)
+		tx.wrote = tx.wrote || wrote
+		return err
+	}
+	rows, ok, where := known.find(query, tx.args, first, since)
+	if ok {
+		for _, cols := range rows {
+			if more, err := each(copyRow(cols)); err != nil || !more {
+				return err
+			}
+		}
+		return nil
+	}
+	key, whole := string(where), true // each may ask as well
+	_, err := tx.c.query(tx.ctx, query, tx.args, func(cols []driver.Value) (bool, error) {
+		if whole = whole && len(rows) < keepRows; whole {
+			rows = append(rows, copyRow(cols))
+		}
+		more, err := each(cols)
+		whole = whole && (more || first)
+		return more, err
+	})
+	if err == nil && whole {
+		known.keep(key, rows)
+	}
+	return err
 }
 
 func (tx *Tx) bind(args []any) error {

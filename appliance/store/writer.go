@@ -139,8 +139,11 @@ func (db *DB) group(first *request) error {
 		db.crowd = (len(g.members) + len(db.queue) + 1 + db.crowd) / 2
 		g.failed = db.writer.run("COMMIT")
 	}
-	if g.failed != nil && !db.writer.raw.AutoCommit() {
-		_ = db.writer.run("ROLLBACK")
+	if g.failed != nil {
+		db.writer.answers.forget()
+		if !db.writer.raw.AutoCommit() {
+			_ = db.writer.run("ROLLBACK")
+		}
 	}
 	return g.broken()
 }
@@ -187,6 +190,7 @@ func (g *group) run(r *request) {
 	if g.failed = c.run("SAVEPOINT caller"); g.failed != nil {
 		return
 	}
+	c.answers.turn++
 	tx := &Tx{c: c, ctx: context.WithoutCancel(r.ctx), now: g.db.now()}
 	err := g.call(tx, r.fn)
 	tx.over = true
@@ -226,6 +230,7 @@ func (g *group) finish() {
 	if g.failed == nil && !g.db.writer.raw.AutoCommit() {
 		g.failed = fault.New("store.Update", fault.Internal, "A function ended the writer's goroutine.")
 		_ = g.db.writer.run("ROLLBACK")
+		g.db.writer.answers.forget()
 	}
 	if g.failed == nil && g.wrote {
 		g.db.tellChanged() // first: whoever is answered may look at once whether it was told

@@ -128,10 +128,8 @@ func (vs *Visits) publish(tx *store.Tx, by ident.Actor, event string, v Visit, b
 	if v.State == Held || v.State == gone {
 		return nil // nobody but the holder knows of a hold
 	}
-	for _, to := range []outbox.Audience{outbox.ToVisitor(v.Main), outbox.ToInmate(v.Inmate), outbox.ToStaff()} {
-		if err := outbox.Tell(tx, to, "visit", v.ID); err != nil {
-			return err
-		}
+	if err := outbox.TellEach(tx, "visit", v.ID, outbox.ToVisitor(v.Main), outbox.ToInmate(v.Inmate), outbox.ToStaff()); err != nil {
+		return err
 	}
 	if err := vs.replicate(tx, by, v); err != nil {
 		return err
