@@ -2,6 +2,8 @@ package access_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -307,4 +309,37 @@ func TestSessionEnds(t *testing.T) {
 	e = enter()
 	h.write(func(tx *store.Tx) error { return h.End(tx, e.Actor.ID) })
 	gone("ended by somebody", e)
+}
+
+// TestSessionOnAFullDisk: the use of a session cannot be noted, and who is signed in reads on until it would have ended unused.
+func TestSessionOnAFullDisk(t *testing.T) {
+	h := open(t)
+	ctx := context.Background()
+	browser := h.register(nil)
+	e, err := h.signIn(pin, browser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e = h.agree(e.Session)
+	// Noting it takes room that is not there.
+	h.write(func(tx *store.Tx) error {
+		var pages int
+		return errors.Join(
+			tx.Exec(`CREATE TABLE ballast (raw BLOB)`),
+			tx.Exec(`CREATE TRIGGER ballast AFTER UPDATE ON session BEGIN INSERT INTO ballast VALUES (zeroblob(4000000)); END`),
+			tx.Row(`PRAGMA page_count`).Scan(&pages),
+			tx.Row(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages+10)).Scan(&pages),
+		)
+	})
+	if err := h.Busy(ctx, e.Session, h.clock.Now().Add(time.Hour)); fault.CodeOf(err) != "disk.full" {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	h.clock.Advance(19 * time.Minute)
+	if s, err := h.Lookup(ctx, access.DoorVisitor, e.Secret); err != nil || s.ID != e.ID {
+		t.Errorf("on a full disk: %v", err)
+	}
+	h.clock.Advance(time.Minute)
+	if _, err := h.Lookup(ctx, access.DoorVisitor, e.Secret); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("20 minutes after the last use that was noted: %v", err)
+	}
 }
