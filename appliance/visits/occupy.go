@@ -3,6 +3,7 @@ package visits
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"sallyport/appliance/facility"
@@ -25,15 +26,16 @@ func (vs *Visits) occupy(tx *store.Tx, v *Visit, f Facts) error {
 	v.Template, v.slots, v.pitch = f.Place.Template, f.Place.Slots, f.Place.Pitch
 	v.turnaround = policy.VisitTurnaround.Of(f.rules)
 	v.Station, v.Lobby, v.Taken = f.Station, f.Lobby, true
+	var spans []any
 	for _, subject := range v.subjects() {
-		err := tx.Exec(`INSERT INTO visit_spans (subject, starts, ends, visit) VALUES (?, ?, ?, ?)`,
-			subject, store.Ms(v.Starts), store.Ms(v.Ends.Add(v.turnaround)), string(v.ID))
-		if fault.Is(err, fault.Conflict) {
-			return fault.New("visits.occupy", fault.Full, "Someone else has just booked this time. Choose another time.").WithCode("slot.taken").Because(err)
-		}
-		if err != nil {
-			return fmt.Errorf("take the time of a visit: %w", err)
-		}
+		spans = append(spans, subject, store.Ms(v.Starts), store.Ms(v.Ends.Add(v.turnaround)), string(v.ID))
+	}
+	err := tx.Exec(`INSERT INTO visit_spans (subject, starts, ends, visit) VALUES (?, ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?)`, len(spans)/4-1), spans...)
+	if fault.Is(err, fault.Conflict) {
+		return fault.New("visits.occupy", fault.Full, "Someone else has just booked this time. Choose another time.").WithCode("slot.taken").Because(err)
+	}
+	if err != nil {
+		return fmt.Errorf("take the time of a visit: %w", err)
 	}
 	return nil
 }
