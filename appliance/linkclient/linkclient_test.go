@@ -161,7 +161,7 @@ func TestStreamEndsWithItsReader(t *testing.T) {
 	serve(t, path, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "id: 1\ndata: x\n\n") })
 	own := errors.New("cannot apply")
 	err := dial(t, path).Stream(t.Context(), "/s", 0, func(string, string, []byte) error { return own })
-	if err != own {
+	if err != own { //nolint:errorlint // this very error, not one around it
 		t.Errorf("Stream = %v, want the reader's own error", err)
 	}
 }

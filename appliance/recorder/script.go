@@ -348,7 +348,7 @@ func (s *script) move(cause error) error {
 	if err != nil {
 		return cause
 	}
-	s.w.Close()
+	_ = s.w.Close() // every chunk was synced, and the segment is given up
 	s.w = w
 	// The new segment has another key and knows no track yet: they come first.
 	moved := s.records

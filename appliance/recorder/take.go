@@ -263,7 +263,7 @@ func (r *Recorders) begin(spec linkspec.Spec) (*script, error) {
 		flags, mark = reel.Gap, reel.Mark{Kind: reel.MarkGap, Reason: "restart"}
 	}
 	if err := s.w.Append(now, flags, []reel.Record{mark.Record(s.head.Since(now))}); err != nil {
-		s.w.Close()
+		_ = s.w.Close()
 		return nil, err
 	}
 	s.counts.Marks++

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"sallyport/appliance/fault"
@@ -111,7 +112,7 @@ func readHeader(r io.Reader) (Header, Link, int64, error) {
 	if err := h.check(); err != nil {
 		return bad(err)
 	}
-	all := append(head, body...)
+	all := slices.Concat(head, body)
 	return h, sha256.Sum256(all), int64(len(all)), nil
 }
 

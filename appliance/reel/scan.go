@@ -67,7 +67,7 @@ func Scan(r io.Reader, key *DataKey, visit func(Chunk) error) (Segment, error) {
 			buf = make([]byte, 64<<10)
 		}
 		n, err := io.ReadFull(in, buf[:chunkHeader])
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return s, nil
 		}
 		head, ok := chunkHead{}, false
@@ -121,7 +121,7 @@ func Scan(r io.Reader, key *DataKey, visit func(Chunk) error) (Segment, error) {
 // stop notes where a scan ended. A cut-off write leaves less than a chunk and no chunk after it; when a later chunk
 // stands behind the bad place, somebody changed bytes.
 func (s *Segment) stop(why string, have []byte, in *counter, err error) error {
-	if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("read segment: %w", err)
 	}
 	s.Why = why
@@ -139,7 +139,7 @@ func (s *Segment) stop(why string, have []byte, in *counter, err error) error {
 			window = append(append([]byte(nil), window[keep:]...), chunk[:n]...)
 			later = laterChunk(window, skip)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

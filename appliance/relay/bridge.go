@@ -74,7 +74,7 @@ func (s *Server) bridge() (net.PacketConn, net.Addr, error) {
 			return b, b.relayed, nil
 		}
 	}
-	udp.Close()
+	_ = udp.Close()
 	return nil, nil, fault.New("relay.bridge", fault.Full, "Every relayed address is taken.")
 }
 

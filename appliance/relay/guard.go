@@ -127,7 +127,7 @@ func (g *guardedPackets) ReadFrom(p []byte) (int, net.Addr, error) {
 			return n, from, nil
 		}
 		if v.code != 0 {
-			g.WriteTo(answer(p[:n], v.code), from)
+			_, _ = g.WriteTo(answer(p[:n], v.code), from) // a datagram may be lost anyway
 		}
 	}
 }

@@ -71,6 +71,6 @@ func refuseFile(path string, err error) error {
 }
 
 // ended is the refusal of a caller whose context ended before its turn came.
-func ended(op string, ctx context.Context) error {
+func ended(ctx context.Context, op string) error {
 	return fault.New(op, fault.Unavailable, "The request ended before the database had answered.").WithCode("store.ended").Because(context.Cause(ctx))
 }

@@ -66,7 +66,7 @@ func migrate(ctx context.Context, c *conn, now clock.Clock, rooms []fs.FS) error
 			continue
 		}
 		if err := ctx.Err(); err != nil {
-			return ended("store.Open", ctx)
+			return ended(ctx, "store.Open")
 		}
 		done++
 		if err := apply(c, now, m, done); err != nil {

@@ -85,7 +85,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		queue: make(chan *request, o.MaxGroup), gone: make(chan struct{}), changed: make(chan struct{}),
 	}
 	if err := db.open(ctx, o.Migrations); err != nil {
-		db.release()
+		_ = db.release() // what went wrong before says more
 		return nil, err
 	}
 	return db, nil
@@ -164,7 +164,7 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	case <-db.gone:
 		return db.refuse("store.View")
 	case <-ctx.Done():
-		return ended("store.View", ctx)
+		return ended(ctx, "store.View")
 	}
 	defer func() { db.readers <- c }()
 	if err := c.run("BEGIN"); err != nil {

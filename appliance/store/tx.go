@@ -169,7 +169,7 @@ func (tx *Tx) bind(args []any) error {
 		return fault.New("store.Tx", fault.Internal, "A transaction was used after its end.")
 	}
 	if err := tx.ctx.Err(); err != nil {
-		return ended("store.Tx", tx.ctx)
+		return ended(tx.ctx, "store.Tx")
 	}
 	tx.args = tx.args[:0]
 	for i, a := range args {

@@ -46,7 +46,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	select {
 	case db.queue <- r:
 	case <-ctx.Done():
-		return ended("store.Update", ctx)
+		return ended(ctx, "store.Update")
 	case <-db.gone:
 		return db.refuse("store.Update")
 	}
@@ -55,7 +55,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 		return r.err
 	case <-ctx.Done():
 		if r.state.CompareAndSwap(queued, abandoned) {
-			return ended("store.Update", ctx)
+			return ended(ctx, "store.Update")
 		}
 	case <-db.gone:
 		if r.state.CompareAndSwap(queued, abandoned) {

@@ -96,7 +96,7 @@ func HTTP(ln net.Listener, listen func(net.Listener) error, shutdown func(contex
 		err := shutdown(end)
 		// Also ends an accept loop that had not yet begun when shutdown was called.
 		_ = ln.Close()
-		<-listening
+		<-listening //nolint:errcheck // how it ends is the shutdown's doing
 		if err != nil {
 			return fmt.Errorf("finish the replies in flight: %w", err)
 		}

@@ -29,7 +29,7 @@ func TestYardstickWritesTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.db.Close() //nolint:errcheck // the file goes with the test
+	defer p.db.Close()
 	if won, err := p.book(t.Context(), s.pairs[1], at.Add(2*time.Hour)); err != nil || !won {
 		t.Fatalf("through the yardstick: %v, %v", won, err)
 	}
@@ -52,12 +52,13 @@ func look(t *testing.T, path string) map[string]size {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // only read
+	defer db.Close()
 	rows, err := db.Query(`SELECT m.name, group_concat('coalesce(octet_length("' || c.name || '"), 0)', ' + ')
 		FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' GROUP BY m.name`)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer rows.Close()
 	sums := map[string]string{}
 	for rows.Next() {
 		var name, sum string

@@ -89,7 +89,7 @@ func (b *booking) read(text string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close()
 	names, err := rows.Columns()
 	if err != nil {
 		return err

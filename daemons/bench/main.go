@@ -23,8 +23,8 @@ func main() {
 	dir := flag.String("dir", filepath.Join("build", "bench"), "folder on the disk that is measured; not a memory disk")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	missed, err := run(ctx, os.Stdout, *dir, *rounds)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

@@ -58,7 +58,7 @@ func (c *child) Serve(ctx context.Context) error {
 		select {
 		case <-c.ready: // it has been up: a crash, which systemd would mend as well
 		default:
-			return fmt.Errorf("%s did not start (%v):\n%s", c.name, err, c.tail())
+			return fmt.Errorf("%s did not start (%w):\n%s", c.name, err, c.tail())
 		}
 		select {
 		case <-ctx.Done():

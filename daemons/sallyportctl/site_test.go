@@ -35,7 +35,11 @@ func TestSiteCheckNamesFileLineAndKey(t *testing.T) {
 	}
 	write(strings.Replace(sample, "vlan = 21", "vlann = 21", 1))
 	code, out, complaints := ctl(t, "site", "check", path)
-	line := 1 + strings.Count(sample[:strings.Index(sample, "vlan = 21")], "\n")
+	above, _, found := strings.Cut(sample, "vlan = 21")
+	if !found {
+		t.Fatal("the sample has no tablet network to misspell")
+	}
+	line := 1 + strings.Count(above, "\n")
 	if want := path + ":" + strconv.Itoa(line) + ": zone.tablet.vlann: there is no such key; write vlan\n"; code != exitFailed || !strings.Contains(out, want) {
 		t.Errorf("a wrong key: %d, want %q in\n%s%s", code, want, out, complaints)
 	}

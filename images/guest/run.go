@@ -10,6 +10,7 @@ import (
 	"net"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,7 +61,7 @@ func (r *Run) listen() {
 	for {
 		n, err := r.serial.Read(buf)
 		if n > 0 {
-			raw := append(rest, buf[:n]...)
+			raw := slices.Concat(rest, buf[:n])
 			cut := len(raw)
 			if i := bytes.LastIndexByte(raw, 0x1b); i >= 0 && len(raw)-i < 32 && !escapes.Match(raw[i:]) {
 				cut = i

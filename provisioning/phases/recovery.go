@@ -222,7 +222,7 @@ func (m *Machine) Confirm(ctx context.Context, said string) error {
 
 // Reseal makes the TPM of this machine open the disk again, by a recovery key that somebody types: after a new board, new
 // firmware or a new list of revoked loaders.
-func (m *Machine) Reseal(ctx context.Context, recoveryKey string) error {
+func (m *Machine) Reseal(ctx context.Context, recoveryKey string) (err error) {
 	folder := filepath.Join(m.Run, shownFolder)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
@@ -231,8 +231,9 @@ func (m *Machine) Reseal(ctx context.Context, recoveryKey string) error {
 	if err := os.WriteFile(file, []byte(strings.ToLower(strings.TrimSpace(recoveryKey))), 0o400); err != nil {
 		return err
 	}
-	defer os.Remove(file)
-	_, err := m.Tool(ctx, nil, "systemd-cryptenroll", "--unlock-key-file="+file, "--wipe-slot=tpm2", "--tpm2-device=auto", "--tpm2-pcrs=7", m.varDevice())
+	// A key that stays behind would open the disk for whoever reads it.
+	defer func() { err = errors.Join(err, os.Remove(file)) }()
+	_, err = m.Tool(ctx, nil, "systemd-cryptenroll", "--unlock-key-file="+file, "--wipe-slot=tpm2", "--tpm2-device=auto", "--tpm2-pcrs=7", m.varDevice())
 	if err != nil {
 		return fault.New("phases.Reseal", fault.Unavailable, "The disk was not sealed anew: this is not its recovery key, or the TPM of this machine does not answer.").Because(err)
 	}

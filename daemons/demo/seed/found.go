@@ -181,7 +181,6 @@ func (h *house) visitors(ctx context.Context, p *People) error {
 		{"Omar", "Haddad", "1979-07-30", "en", "Europe/London", "friend", "ID sent, waits for a moderator", 1, 3},
 		{"Ivy", "Clarke", "2001-09-02", "en", "America/Chicago", "partner", "new account, ID not sent", 0, 4},
 	} {
-		pin := ""
 		made := people.Visitor{
 			First: v.first, Last: v.last, Born: v.born, Language: v.language, Zone: v.zone,
 			Phone: h.place.phones[n], Email: strings.ToLower(v.first) + "@families.example",
