@@ -13,4 +13,5 @@ export const routes: SetupRoute[] = [
   { path: '/staff', load: () => import('./routes/staff.svelte'), can: 'staff.edit' },
   { path: '/hours', load: () => import('./routes/hours.svelte'), can: 'schedule.edit' },
   { path: '/devices', load: () => import('./routes/devices.svelte'), can: 'devices.see' },
+  { path: '/version', load: () => import('./routes/version.svelte'), can: 'versions.install' },
 ];

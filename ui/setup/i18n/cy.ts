@@ -3,7 +3,7 @@ import type en from './en.ts';
 
 export default {
   bar: { name: 'Gosod', steps: 'Camau', done: 'Wedi’i wneud', offline: 'Nid yw’r peiriant yn ateb. Daw’r dudalen hon yn ôl ar ei phen ei hun.', far: (p) => `${p.n} o ${p.of} cam wedi’u gwneud`, next: (p) => `Ymlaen: ${p.step}` },
-  step: { admin: 'Gweinyddwr', signIn: 'Mewngofnodi', facility: 'Cyfleuster', housing: 'Unedau a gorsafoedd', staff: 'Staff', hours: 'Oriau ymweld', devices: 'Dyfeisiau', health: 'Iechyd' },
+  step: { admin: 'Gweinyddwr', signIn: 'Mewngofnodi', facility: 'Cyfleuster', housing: 'Unedau a gorsafoedd', staff: 'Staff', hours: 'Oriau ymweld', devices: 'Dyfeisiau', health: 'Iechyd', version: 'Fersiwn' },
   admin: {
     title: 'Creu’r gweinyddwr cyntaf',
     lead: 'Mae’r cod hawlio yn dangos eich bod wrth y peiriant. Mae’n gweithio unwaith.',

@@ -19,6 +19,7 @@ export default {
     hours: 'Visiting hours',
     devices: 'Devices',
     health: 'Health',
+    version: 'Version',
   },
   admin: {
     title: 'Make the first administrator',

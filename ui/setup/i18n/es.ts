@@ -3,7 +3,7 @@ import type en from './en.ts';
 
 export default {
   bar: { name: 'Configuración', steps: 'Pasos', done: 'Hecho', offline: 'El equipo no contesta. Esta página vuelve por sí sola.', far: (p) => `${p.n} de ${p.of} pasos hechos`, next: (p) => `Seguir: ${p.step}` },
-  step: { admin: 'Administrador', signIn: 'Iniciar sesión', facility: 'Centro', housing: 'Unidades y estaciones', staff: 'Personal', hours: 'Horario de visitas', devices: 'Aparatos', health: 'Estado' },
+  step: { admin: 'Administrador', signIn: 'Iniciar sesión', facility: 'Centro', housing: 'Unidades y estaciones', staff: 'Personal', hours: 'Horario de visitas', devices: 'Aparatos', health: 'Estado', version: 'Versión' },
   admin: {
     title: 'Crear el primer administrador',
     lead: 'El código de reclamo muestra que usted está junto al equipo. Sirve una vez.',

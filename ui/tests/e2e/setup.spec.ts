@@ -4,6 +4,7 @@ import { expect, test, type Browser, type Page } from '@playwright/test';
 import { start, type Bare } from './fixtures/bare.ts';
 import { totp } from './fixtures/daemons.ts';
 import { look, watch } from './fixtures/look.ts';
+import { installVersion } from './steps/version.ts';
 
 let house: Bare;
 test.beforeAll(async () => {
@@ -35,6 +36,7 @@ async function signIn(page: Page, username: string, secret: string): Promise<voi
 }
 
 test('an appliance that nobody owns becomes a facility that can be visited', async ({ browser }) => {
+  test.setTimeout(150_000);
   const trouble: string[] = [];
   const page = await open(browser, house.addresses.setup, 'set-up', trouble);
 
@@ -218,6 +220,7 @@ test('an appliance that nobody owns becomes a facility that can be visited', asy
   await heading(page, 'Health');
   await expect(page.getByTestId('todo')).toContainText('1 of 2 stations have a device');
   await look(page, 'setup-17-health');
+  await installVersion(page, house);
   for (const [language, title] of [['Cymraeg', 'Unedau a gorsafoedd'], ['Español', 'Unidades y estaciones']] as const) {
     await page.getByRole('button', { name: language }).click();
     await page.goto(`${house.addresses.setup}/housing`);

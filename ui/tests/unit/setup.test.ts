@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { blocks, daySpans, endOf, starts, type Template } from '../../shared/hours/week.ts';
+import { atWork, waiting, whyNot, type Versions } from '../../setup/parts/versions.ts';
 import { numbered } from '../../setup/parts/numbered.ts';
 import { told } from '../../setup/parts/told.ts';
 
@@ -77,4 +78,40 @@ test('every code that a part or a phase can have has words', () => {
   add('appliance/outbox/status.go', /s\.State, s\.Cause(?:, s\.Since, s\.Rate)? = "([a-z]+)"/g, 'sync.');
   expect(codes.size).toBeGreaterThan(40);
   expect([...codes].filter((code) => told(part(code), moment).text === '')).toEqual([]);
+});
+
+describe('a version', () => {
+  test.each([
+    ['update.older', 'It is older than version 1.4.0, which runs.'],
+    ['update.minimum', 'Install version 1.3.0 first.'],
+    ['update.trailing', 'The file is damaged. Copy it once more.'],
+    ['signature.wrong', 'The signature is wrong. The file was changed, or it is not from the maker of this appliance.'],
+    ['update.unheard', 'Something went wrong. The version that runs goes on.'],
+  ])('%s has words', (code, want) => expect(whyNot(code, { running: '1.4.0', minimum: '1.3.0' })).toBe(want));
+
+  const box = (trial?: Versions['trial']): Versions => ({ running: { version: '1.4.0', built: '2026-01-01' }, found: [], refused: [], now: '', ...(trial ? { trial } : {}) });
+  const trial = { version: '1.5.0', from: '1.4.0', at: '', ready: true };
+  test('waits for its start once it is written whole', () => {
+    expect(waiting(box(trial))).toBe('1.5.0');
+    expect(waiting(box({ ...trial, ready: false }))).toBeUndefined();
+    expect(waiting(box({ ...trial, version: '1.4.0', from: '1.3.0' }))).toBeUndefined();
+    expect(waiting(box())).toBeUndefined();
+  });
+  test('keeps the box busy until it is over', () => {
+    const busy = (['asked', 'look', 'unpack', 'snapshot', 'install', 'wait', 'restart', 'stopped', 'failed'] as const).filter((step) => atWork({ step, percent: 0, at: '', visits: 0 }));
+    expect(busy).toEqual(['asked', 'look', 'unpack', 'snapshot', 'install', 'wait', 'restart']);
+  });
+});
+
+test('every code of an update has words', () => {
+  const courier = ['update.address', 'update.cut', 'update.server']; // it tells the log; the door sees what it left
+  const codes = new Set<string>(['signature.wrong']);
+  for (const dir of ['provisioning/update', 'provisioning/bundle', 'daemons/sallyportctl', 'daemons/bookingd', 'appliance/api/setup']) {
+    for (const f of readdirSync(join('..', dir)).filter((n) => n.endsWith('.go') && !n.endsWith('_test.go'))) {
+      for (const m of readFileSync(join('..', dir, f), 'utf8').matchAll(/(?:WithCode\(|no\(|Code = |noStick += )"(update\.[a-zA-Z]+)"/g)) codes.add(m[1] as string);
+    }
+  }
+  expect(codes.size).toBeGreaterThan(20);
+  const unheard = whyNot('update.unheard', {});
+  expect([...codes].filter((code) => whyNot(code, {}) === unheard && !['update.fault', 'update.nothing', ...courier].includes(code))).toEqual([]);
 });
