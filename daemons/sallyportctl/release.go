@@ -58,6 +58,7 @@ type packCmd struct {
 	Release string `help:"The description that is in the image." required:"" type:"existingfile"`
 	Key     string `help:"The signing key." required:"" type:"existingfile"`
 	UKI     string `help:"The boot image, sallyport_VERSION.efi." name:"uki" required:"" type:"existingfile"`
+	Loader  string `help:"The loader that is on the ESP, as sallyport_VERSION.loader." required:"" type:"existingfile"`
 	Root    string `help:"The root partition, sallyport_VERSION.root-x86-64.UUID.raw." required:"" type:"existingfile"`
 	Verity  string `help:"Its verity tree, sallyport_VERSION.root-x86-64-verity.UUID.raw." required:"" type:"existingfile"`
 	Out     string `arg:"" help:"Where to write sallyport-VERSION.upd." type:"path"`
@@ -77,7 +78,7 @@ func (c packCmd) Run(t *tool) error {
 	if err != nil {
 		return err
 	}
-	if err := bundle.Pack(t.ctx, c.Out, rel, bundle.Sources{UKI: c.UKI, Root: c.Root, Verity: c.Verity}, key); err != nil {
+	if err := bundle.Pack(t.ctx, c.Out, rel, bundle.Sources{UKI: c.UKI, Loader: c.Loader, Root: c.Root, Verity: c.Verity}, key); err != nil {
 		return err
 	}
 	info, err := os.Stat(c.Out)

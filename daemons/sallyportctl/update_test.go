@@ -28,7 +28,7 @@ func TestReleaseIsDescribedAndPacked(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := bundletest.Sources(t, dir, bundle.Version{Major: 1, Minor: 5})
-	args := []string{"update", "pack", at("sallyport-1.5.0.upd"), "--release", at("release.json"), "--key", at("current.key"), "--uki", s.UKI, "--root", s.Root, "--verity", s.Verity}
+	args := []string{"update", "pack", at("sallyport-1.5.0.upd"), "--release", at("release.json"), "--key", at("current.key"), "--uki", s.UKI, "--loader", s.Loader, "--root", s.Root, "--verity", s.Verity}
 	if code, out, said := ctl(t, args...); code != 0 || !strings.Contains(out, "version 1.5.0") {
 		t.Fatalf("pack ends with %d: %s%s", code, out, said)
 	}

@@ -5,8 +5,8 @@
 // provisioning/update, and a caller of [Reader.Unpack] says where the parts are written. It stands in provisioning and not
 // in the house, because no daemon ever reads an update: only sallyportctl does, and the machine that makes a release.
 //
-// A bundle is a tar of manifest.json, manifest.sig, uki.efi, root.raw.zst and verity.raw.zst, in this order and nothing
-// else. It is read as a stream and believed from the front: the signature covers the manifest, the manifest gives the
+// A bundle is a tar of manifest.json, manifest.sig, uki.efi, root.raw.zst, verity.raw.zst and loader.efi, in this order and
+// nothing else. It is read as a stream and believed from the front: the signature covers the manifest, the manifest gives the
 // size and hash of each part before and after decompression, and no byte is taken that it does not account for. The tar's
 // own headers are not signed, so that nothing but name and size is read from them, and both must be the manifest's.
 package bundle
@@ -156,6 +156,7 @@ func parts() []part {
 		{"uki.efi", regexp.MustCompile(`^\.efi$`)},
 		{"root.raw.zst", regexp.MustCompile(`^\.root-x86-64\.` + uuid + `\.raw$`)},
 		{"verity.raw.zst", regexp.MustCompile(`^\.root-x86-64-verity\.` + uuid + `\.raw$`)},
+		{"loader.efi", regexp.MustCompile(`^\.loader$`)},
 	}
 }
 

@@ -143,7 +143,7 @@ func TestPackedComesBack(t *testing.T) {
 		t.Fatalf("Unpack = %v after %d of %d bytes", err, last, r.Manifest().Size())
 	}
 	from := bundletest.Sources(t, t.TempDir(), w.release.Version)
-	for i, path := range []string{from.UKI, from.Root, from.Verity} {
+	for i, path := range []string{from.UKI, from.Root, from.Verity, from.Loader} {
 		want, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 // Sources are the files that the build of an image has left, under the names that it gave them.
 type Sources struct {
 	UKI    string // sallyport_1.5.0.efi
+	Loader string // sallyport_1.5.0.loader: what starts boot images, signed as they are
 	Root   string // sallyport_1.5.0.root-x86-64.<uuid>.raw
 	Verity string // sallyport_1.5.0.root-x86-64-verity.<uuid>.raw
 }
@@ -38,7 +39,7 @@ func Pack(ctx context.Context, path string, rel Release, s Sources, key signatur
 	}
 	defer os.RemoveAll(work)
 	m := Manifest{Release: rel}
-	for i, from := range []string{s.UKI, s.Root, s.Verity} {
+	for i, from := range []string{s.UKI, s.Root, s.Verity, s.Loader} {
 		p := parts()[i]
 		if !p.named(rel.Version, filepath.Base(from)) {
 			return fault.Newf("bundle.Pack", fault.Invalid, "%s is not the %s of version %v.", filepath.Base(from), p.file, rel.Version)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"sallyport/appliance/fault"
 	"sallyport/provisioning/bundle"
@@ -107,6 +108,11 @@ func (b *Box) Keep() (said string, err error) {
 	if err != nil {
 		return "", err
 	}
+	// Before the trial is over, so that a cut here repeats it; what becomes of it says nothing about the version.
+	loader, lerr := b.renewLoader(running.Version)
+	if lerr != nil {
+		loader = fmt.Sprintf("The loader is left as it is: %v.", lerr)
+	}
 	kept := false
 	err = b.change(func(s *State) error {
 		if s.Current != running.Version {
@@ -119,7 +125,7 @@ func (b *Box) Keep() (said string, err error) {
 		}
 		if s.Trial != nil && s.Trial.Version == running.Version {
 			kept, s.Trial = true, nil
-			said = fmt.Sprintf("Version %v is kept.", running.Version)
+			said = strings.TrimSpace(fmt.Sprintf("Version %v is kept. %s", running.Version, loader))
 		}
 		return nil
 	})

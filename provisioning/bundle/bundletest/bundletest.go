@@ -76,6 +76,7 @@ func Sources(t testing.TB, folder string, v bundle.Version) bundle.Sources {
 	base := bundle.Product + "_" + v.String()
 	return bundle.Sources{
 		UKI:    write(base+".efi", 5000, 5000),
+		Loader: write(base+".loader", 1024, 1024),
 		Root:   write(base+".root-x86-64.11111111222233334444555555555555.raw", 1<<20, 70_000),
 		Verity: write(base+".root-x86-64-verity.66666666777788889999aaaaaaaaaaaa.raw", 128<<10, 8000),
 	}
