@@ -220,6 +220,12 @@ test('an appliance that nobody owns becomes a facility that can be visited', asy
   await heading(page, 'Health');
   await expect(page.getByTestId('todo')).toContainText('1 of 2 stations have a device');
   await look(page, 'setup-17-health');
+  // Each part speaks the page's language.
+  for (const [language, words] of [['Cymraeg', 'yn rhydd'], ['Español', 'Queda libre'], ['English', 'is free']] as const) {
+    await page.getByRole('button', { name: language }).click();
+    await expect(page.locator('[data-part=disk]').getByTestId('health-words')).toContainText(words);
+    await expect(page.getByTestId('health-part').locator('[lang=en]')).toHaveCount(0);
+  }
   await installVersion(page, house);
   for (const [language, title] of [['Cymraeg', 'Unedau a gorsafoedd'], ['Español', 'Unidades y estaciones']] as const) {
     await page.getByRole('button', { name: language }).click();
