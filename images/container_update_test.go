@@ -115,6 +115,25 @@ func TestContainerUpdate(t *testing.T) {
 		t.Errorf("update status:\n%s", out)
 	}
 
+	// An administrator asks at the setup door for a version that is not there: a unit notices, takes the request with all that it
+	// is denied, and says so where bookingd reads it.
+	const request, told = "/run/sallyport/booking/request.json", "/run/sallyport/update.json"
+	c.write(t, request, `{"do":"install","version":"9.9.9"}`)
+	wait(t, 2*time.Minute, "the answer to an administrator", func() bool {
+		answer, err := os.ReadFile(c.file(told))
+		return err == nil && strings.Contains(string(answer), `"update.gone"`)
+	})
+	if _, err := os.Stat(c.file(request)); err == nil {
+		t.Error("the request is not taken")
+	}
+	if out, err := c.runs(t, "systemctl", "is-failed", "sallyport-asked.service", "sallyport-asked.path"); err == nil {
+		t.Errorf("what takes requests has failed: %s", out)
+	}
+	wait(t, time.Minute, "how versions stand", func() bool {
+		stands, err := os.ReadFile(c.file("/run/sallyport/versions.json"))
+		return err == nil && strings.Contains(string(stands), `"running":"`+running.Version.String()) && strings.Contains(string(stands), `"trial":{"version":"`+better)
+	})
+
 	// Both tries are used up, and this version came up again.
 	if err := os.Rename(c.file("/efi/EFI/Linux/sallyport_"+better+"+2-0.efi"), c.file("/efi/EFI/Linux/sallyport_"+better+"+0-2.efi")); err != nil {
 		t.Fatal(err)

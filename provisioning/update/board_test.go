@@ -277,7 +277,10 @@ func TestRequestIsTakenOnce(t *testing.T) {
 		{"a further key", text(`{"do":"look","path":"/etc"}`), "update.request", ""},
 		{"half of it", text(`{"do":"lo`), "update.request", ""},
 		{"far too much", text(`{"do":"look"}` + string(make([]byte, 4096))), "update.request", ""},
-		{"a link", func(path string) error { return os.Symlink("/etc/hostname", path) }, "update.request", ""},
+		{"a link", func(path string) error {
+			to := filepath.Join(filepath.Dir(path), "elsewhere")
+			return errors.Join(os.WriteFile(to, []byte(`{"do":"look"}`), 0o600), os.Symlink(to, path))
+		}, "update.request", ""},
 		{"a pipe", func(path string) error { return unix.Mkfifo(path, 0o600) }, "update.request", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
