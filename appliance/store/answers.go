@@ -53,8 +53,10 @@ func (t *tables) note(op int, table, function string) {
 	case sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE:
 		list = &t.writes
 	case sqlite3.SQLITE_FUNCTION:
-		t.fickle = t.fickle || slices.Contains([]string{"random", "randomblob", "changes", "total_changes", "last_insert_rowid",
-			"date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"}, function)
+		t.fickle = t.fickle || slices.Contains([]string{
+			"random", "randomblob", "changes", "total_changes", "last_insert_rowid",
+			"date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff",
+		}, function)
 		return
 	default:
 		return

@@ -45,7 +45,9 @@ func names(tx *store.Tx, query string, args ...any) ([]string, error) {
 // seen before one of our own statements changes the table.
 func TestWriterKeepsAnswers(t *testing.T) {
 	db := storetest.Open(t, schema(family))
-	update(t, db, func(tx *store.Tx) error { return tx.Exec(`INSERT INTO parent VALUES (1, 'Ann', x'0102'), (2, 'Bob', NULL)`) })
+	update(t, db, func(tx *store.Tx) error {
+		return tx.Exec(`INSERT INTO parent VALUES (1, 'Ann', x'0102'), (2, 'Bob', NULL)`)
+	})
 	rest(t, db)
 	var raw []byte
 	ask := func() (all []string, one, none string) {
@@ -179,7 +181,9 @@ func TestKeptAnswersAreTrue(t *testing.T) {
 // Whoever stopped at the first row leaves no half answer to whoever wants them all.
 func TestHalfAnswersAreNotKept(t *testing.T) {
 	db := storetest.Open(t, schema(family))
-	update(t, db, func(tx *store.Tx) error { return tx.Exec(`INSERT INTO parent VALUES (1, 'Ann', NULL), (2, 'Bob', NULL)`) })
+	update(t, db, func(tx *store.Tx) error {
+		return tx.Exec(`INSERT INTO parent VALUES (1, 'Ann', NULL), (2, 'Bob', NULL)`)
+	})
 	rest(t, db)
 	const query = `SELECT name FROM parent ORDER BY id`
 	enough := errors.New("enough")
