@@ -53,6 +53,8 @@ type Card struct {
 	Host  string   // this machine's address in it
 	Ports []string // forwarded: tcp/443, udp/50000
 	Tap   string   // further, the name of a tap device on the same network; "" for none
+	On    string   // the name of a card of Box.Cards whose cable carries this network as well, tagged; "" for a card
+	VLAN  uint16   // the tag
 }
 
 // Box is the hardware.
@@ -135,16 +137,28 @@ func (b *Box) forward() (args []string, err error) {
 			user += fmt.Sprintf(",hostfwd=%s:%s-%s:%s", proto, at, c.Box, port)
 		}
 		args = append(args, "-netdev", user)
-		if c.Tap == "" {
-			args = append(args, "-device", fmt.Sprintf("virtio-net-pci,netdev=user%d,mac=%s,romfile=", i, c.MAC))
-			continue
+		cables := []string{fmt.Sprintf("user%d", i)}
+		if c.Tap != "" {
+			cables = append(cables, fmt.Sprintf("tap%d", i))
+			args = append(args, "-netdev", fmt.Sprintf("tap,id=tap%d,ifname=%s,script=no,downscript=no", i, c.Tap))
 		}
-		args = append(args,
-			"-netdev", fmt.Sprintf("tap,id=tap%d,ifname=%s,script=no,downscript=no", i, c.Tap),
-			"-netdev", fmt.Sprintf("hubport,id=hu%d,hubid=%d,netdev=user%d", i, i, i),
-			"-netdev", fmt.Sprintf("hubport,id=ht%d,hubid=%d,netdev=tap%d", i, i, i),
-			"-netdev", fmt.Sprintf("hubport,id=hub%d,hubid=%d", i, i),
-			"-device", fmt.Sprintf("virtio-net-pci,netdev=hub%d,mac=%s,romfile=", i, c.MAC))
+		if c.On != "" || len(b.trunked(c.Name)) > 0 {
+			cables = append(cables, fmt.Sprintf("trunk%d", i))
+			args = append(args, b.backend(fmt.Sprintf("trunk%d", i), c.Name)...)
+		}
+		at := cables[0]
+		if len(cables) > 1 { // a hub joins them
+			for _, one := range cables {
+				args = append(args, "-netdev", fmt.Sprintf("hubport,id=h%s,hubid=%d,netdev=%s", one, i, one))
+			}
+			at = fmt.Sprintf("hub%d", i)
+			if c.On == "" {
+				args = append(args, "-netdev", fmt.Sprintf("hubport,id=%s,hubid=%d", at, i))
+			}
+		}
+		if c.On == "" {
+			args = append(args, "-device", fmt.Sprintf("virtio-net-pci,netdev=%s,mac=%s,romfile=", at, c.MAC))
+		}
 	}
 	return args, nil
 }
@@ -169,7 +183,11 @@ func free(proto string) (string, error) {
 
 // Start switches the box on. The caller ends it with Cut, whatever happened in between.
 func (b *Box) Start(ctx context.Context) (r *Run, err error) {
-	for _, name := range []string{"tpm.sock", "serial.sock", "qmp.sock"} {
+	stale := []string{"tpm.sock", "serial.sock", "qmp.sock"}
+	for _, c := range b.Cards {
+		stale = append(stale, c.Name+".qemu")
+	}
+	for _, name := range stale {
 		if err := os.Remove(b.file(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
@@ -207,7 +225,7 @@ func (b *Box) Start(ctx context.Context) (r *Run, err error) {
 		return nil, err
 	}
 	go r.listen()
-	return r, nil
+	return r, r.trunks(ctx)
 }
 
 // arguments are qemu's. The line waits for its reader, so that nothing is lost.

@@ -24,6 +24,7 @@ type Run struct {
 	box        *Box
 	qemu, tpm  *exec.Cmd
 	serial     net.Conn
+	cables     []net.Conn    // to the switches of trunks
 	ended      chan struct{} // closed when qemu has ended
 	complaints mutexBuffer   // of qemu and swtpm
 
@@ -140,6 +141,9 @@ func (r *Run) Cut() {
 	}
 	if r.serial != nil {
 		_ = r.serial.Close()
+	}
+	for _, c := range r.cables {
+		_ = c.Close()
 	}
 	if r.tpm != nil && r.tpm.Process != nil {
 		_ = r.tpm.Process.Signal(syscall.SIGTERM)
