@@ -15,7 +15,7 @@ RACE   := ./appliance/store/... ./appliance/outbox ./appliance/unit ./appliance/
           ./appliance/relay ./appliance/recorder ./appliance/replica ./appliance/access ./appliance/vault ./appliance/entry ./appliance/split ./appliance/names ./daemons/gatewayd ./provisioning/egress
 
 help: ## prints this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ui build ## the evaluation on this machine: POLICY=prison for the other preset, FRESH=1 to start anew
 	@exec $(BIN)/demo -policy '$(POLICY)' $(if $(FRESH),-fresh)
@@ -97,10 +97,10 @@ image-nspawn: ## the image's root in a container: units, ports, names, a first v
 	@echo "image-nspawn: the whole root boots, nothing fails, only documented ports answer, a visit is booked and confirmed, a site is taken while the box runs"
 	IMAGE_TESTS=required go test -tags image -count=1 -timeout 30m -v -run '^TestContainer' ./images
 
-image-test: ## a box in qemu from firmware to a confirmed visit, second boot, another board, a flipped byte; after make image
+image-test: ## a box in qemu from firmware to a confirmed visit, second boot, another board, a flipped byte, VLANs; after make image
 	@.ci/install image
 	@echo "image-test: a sealed box comes up healthy, a visit is booked over its doors, stays after a restart, and opens for nobody else"
-	IMAGE_TESTS=required go test -tags image -count=1 -timeout 2h -v -run '^(TestBoot|TestWaiting)$$' ./images
+	IMAGE_TESTS=required go test -tags image -count=1 -timeout 2h -v -run '^(TestBoot|TestWaiting|TestVLANs)$$' ./images
 
 image-test-faults: ## first starts that go wrong: a stick with a wrong signature, power cuts, no TPM, a full disk; after make image
 	@.ci/install image
