@@ -59,3 +59,35 @@ func TestBookIsOneAct(t *testing.T) {
 		})
 	}
 }
+
+// Two visits never have one reference: the later one gets another, and nobody is refused for it.
+func TestReferencesDiffer(t *testing.T) {
+	s := open(t, policy.Prison, 2, 2, 2)
+	all := []string{"BBB-222", "BBB-222", "BBB-222", "CCC-333"}
+	s.SetReference(func() string {
+		next := all[0]
+		all = all[1:]
+		return next
+	})
+	var refs []string
+	for n := range 2 {
+		r := s.ask(n, on(4, 14, 0))
+		r.Mode, r.Ticked = visits.Confirm, true
+		var kept visits.Visit
+		s.do(t, func(tx *store.Tx) error {
+			booked, err := s.Book(tx, s.by(n), r, "")
+			if err != nil {
+				return err
+			}
+			kept, err = s.Get(tx, booked.ID)
+			if booked.Ref != kept.Ref {
+				t.Errorf("told %s, wrote %s", booked.Ref, kept.Ref)
+			}
+			return err
+		})
+		refs = append(refs, kept.Ref)
+	}
+	if diff := cmp.Diff([]string{"BBB-222", "CCC-333"}, refs); diff != "" {
+		t.Errorf("references mismatch (-want +got):\n%s", diff)
+	}
+}

@@ -41,7 +41,7 @@ func (vs *Visits) hold(tx *store.Tx, by ident.Actor, r Request) (Visit, Facts, e
 		return Visit{}, f, err
 	}
 	v.Version, v.Due = 1, due(v, f.rules)
-	if err := vs.insert(tx, v); err != nil {
+	if err := vs.insert(tx, &v); err != nil {
 		return Visit{}, f, err
 	}
 	return v, f, vs.publish(tx, by, "visit.hold", v, "")
@@ -64,7 +64,7 @@ func (vs *Visits) plan(tx *store.Tx, by ident.Actor, r Request) (Visit, Facts, e
 		return Visit{}, f, err
 	}
 	v := Visit{
-		ID: ident.New[ident.Visit](), Ref: ident.Reference(), Inmate: f.Inmate.ID, Contact: f.Contact.ID, Main: f.Main.ID, Party: r.Party, Class: r.Class,
+		ID: ident.New[ident.Visit](), Ref: vs.reference(), Inmate: f.Inmate.ID, Contact: f.Contact.ID, Main: f.Main.ID, Party: r.Party, Class: r.Class,
 		Starts: f.Place.Starts, Ends: f.Place.Ends, Date: f.Date, Minutes: r.Minutes, State: Held, AskedBy: by.Kind, holder: by.ID,
 		PolicyVersion: f.rules.Version(), Created: f.Now, Changed: f.Now,
 	}

@@ -1,6 +1,7 @@
 package visits
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -35,7 +36,7 @@ func (vs *Visits) step(tx *store.Tx, by ident.Actor, event string, v *Visit, to 
 		v.WaitingOn = ""
 	}
 	v.Due = due(*v, r)
-	if err := put(tx, *v); err != nil {
+	if err := put(tx, v); err != nil {
 		return err
 	}
 	return vs.publish(tx, by, event, *v, before)
@@ -62,13 +63,13 @@ func due(v Visit, r policy.Rules) time.Time {
 	return time.Time{}
 }
 
-func (vs *Visits) write(tx *store.Tx, v Visit) error {
+func (vs *Visits) write(tx *store.Tx, v *Visit) error {
 	n, err := tx.ExecN(`UPDATE visits SET state = ?, waiting_on = ?, reason = ?, review = ?, taken = ?, station = nullif(?, ''), lobby = nullif(?, ''),
 			template = ?, slots = ?, pitch = ?, turnaround = ?, funding = ?, credited = ?, credit_cutoff = ?, policy_version = ?, version = ?,
 			due = nullif(?, 0), changed_at = ? WHERE id = ? AND version = ?`,
 		string(v.State), v.WaitingOn, v.Reason, join(v.Review), v.Taken, string(v.Station), string(v.Lobby), string(v.Template), v.slots,
 		int(v.pitch/time.Minute), int(v.turnaround/time.Minute), v.Funding, v.Credited, v.CreditCutoff.Milliseconds(), v.PolicyVersion, v.Version,
-		dueMs(v), store.Ms(v.Changed), string(v.ID), v.Version-1)
+		dueMs(*v), store.Ms(v.Changed), string(v.ID), v.Version-1)
 	if err != nil {
 		return fmt.Errorf("write visit: %w", err)
 	}
@@ -78,7 +79,23 @@ func (vs *Visits) write(tx *store.Tx, v Visit) error {
 	return nil
 }
 
-func (vs *Visits) insert(tx *store.Tx, v Visit) error {
+// insert writes a visit that stands in no table yet. Its reference is short enough to be said on the telephone, and
+// so some other visit has it now and then: then it gets another one.
+func (vs *Visits) insert(tx *store.Tx, v *Visit) error {
+	for {
+		err := vs.insertAs(tx, *v)
+		if !fault.Is(err, fault.Conflict) {
+			return err
+		}
+		var taken bool
+		if qerr := tx.Row(`SELECT count(*) > 0 FROM visits WHERE ref = ?`, v.Ref).Scan(&taken); qerr != nil || !taken {
+			return errors.Join(err, qerr)
+		}
+		v.Ref = vs.reference()
+	}
+}
+
+func (vs *Visits) insertAs(tx *store.Tx, v Visit) error {
 	err := tx.Exec(`INSERT INTO visits (id, ref, inmate, contact, visitor, party, class, template, starts, ends, date, minutes, slots, pitch, turnaround,
 			state, waiting_on, asked_by, holder, reason, review, taken, station, lobby, funding, credited, credit_cutoff, policy_version, version,
 			due, created_at, changed_at)

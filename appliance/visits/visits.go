@@ -46,10 +46,12 @@ type Visits struct {
 	Deps
 	onMove []func(*store.Tx, Visit) error
 	noShow func(*store.Tx, Visit) (Outcome, error)
+
+	reference func() string // a fresh one for people
 }
 
 // New returns the room; it starts nothing.
-func New(d Deps) *Visits { return &Visits{Deps: d} }
+func New(d Deps) *Visits { return &Visits{Deps: d, reference: ident.Reference} }
 
 // OnMove registers what else is to be done when a visit has moved, in the same transaction: a call is opened or called
 // off. It is meant for wiring, before anything is served.
