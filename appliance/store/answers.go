@@ -92,7 +92,8 @@ func (a *answers) keeps(s *stmt) (since int64, ok bool) {
 
 // find returns the answer that a question had after the turn since; where is what to keep a new one under.
 func (a *answers) find(query string, args []driver.NamedValue, first bool, since int64) (rows [][]driver.Value, ok bool, where []byte) {
-	key := append(a.key[:0], query...)
+	key := a.key[:0]
+	key = append(key, query...)
 	if first {
 		key = append(key, '1')
 	}
@@ -129,13 +130,18 @@ func (a *answers) keep(where string, rows [][]driver.Value) {
 	a.kept[where] = answer{a.turn, rows}
 }
 
-// copyRow copies what the receiver may change.
+// copyRow is the row for somebody who may write into its bytes; all else in it never changes.
 func copyRow(cols []driver.Value) []driver.Value {
-	cols = slices.Clone(cols)
+	copied := false
 	for i, v := range cols {
-		if b, ok := v.([]byte); ok {
-			cols[i] = slices.Clone(b)
+		b, ok := v.([]byte)
+		if !ok {
+			continue
 		}
+		if !copied {
+			cols, copied = slices.Clone(cols), true
+		}
+		cols[i] = slices.Clone(b)
 	}
 	return cols
 }

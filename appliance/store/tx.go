@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql/driver"
+	"slices"
 	"time"
 
 	"sallyport/appliance/fault"
@@ -152,7 +153,7 @@ func (tx *Tx) ask(query string, first bool, each func(cols []driver.Value) (bool
 	key, whole := string(where), true // each may ask as well
 	_, err := tx.c.query(tx.ctx, query, tx.args, func(cols []driver.Value) (bool, error) {
 		if whole = whole && len(rows) < keepRows; whole {
-			rows = append(rows, copyRow(cols))
+			rows = append(rows, slices.Clone(copyRow(cols))) // cols is used again for the next row
 		}
 		more, err := each(cols)
 		whole = whole && (more || first)

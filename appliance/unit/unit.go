@@ -31,11 +31,21 @@ const (
 
 // Main runs a daemon until SIGTERM or SIGINT and ends the process with the exit code.
 func Main(name string, run func(ctx context.Context, env *Env) error) {
+	SpareCollector()
 	log := logs.New(os.Stderr)
 	slog.SetDefault(log) // for libraries that log by themselves
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	os.Exit(supervise(NewEnv(name, os.Args[1:], log), run, signals))
+}
+
+// SpareCollector lets the heap grow to five times of what is in use before garbage is collected, unless GOGC says
+// otherwise. The daemons hold little and leave much behind: at Go's own setting the collector takes a tenth of the bookings
+// that a machine of two cores can do. GOMEMLIMIT in a unit bounds it below MemoryMax.
+func SpareCollector() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 }
 
 // supervise runs a daemon and returns its exit code. The first signal ends its context, the second one ends it at once.
