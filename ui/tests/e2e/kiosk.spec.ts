@@ -1,6 +1,6 @@
 // The kiosk against the real door: large targets, three languages, nothing kept, nobody left signed in.
 import { expect, test, type BrowserContext, type Page } from '@playwright/test';
-import { start, type Running } from './fixtures/daemons.ts';
+import { midnight, start, type Running } from './fixtures/daemons.ts';
 import { look, watch } from './fixtures/look.ts';
 import { enrol, signIn } from './steps/keypad.ts';
 
@@ -16,7 +16,7 @@ const sam = () => {
 
 test.describe.configure({ mode: 'serial' });
 test.beforeAll(async ({ browser }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(180_000 + midnight);
   running = await start();
   context = await browser.newContext({ viewport: { width: 1024, height: 600 }, hasTouch: true, reducedMotion: 'reduce', permissions: ['camera', 'microphone'] });
   watch(context, 'kiosk', trouble);

@@ -3,7 +3,7 @@ import { expect, test, type Browser, type BrowserContext, type Page } from '@pla
 import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { mail, start, type Running } from './fixtures/daemons.ts';
+import { midnight, mail, start, type Running } from './fixtures/daemons.ts';
 import { arrived, look, moving, remember, watch } from './fixtures/look.ts';
 import * as kiosk from './steps/kiosk.ts';
 import * as staff from './steps/staff.ts';
@@ -34,7 +34,7 @@ const inmate = () => {
 };
 
 test.beforeAll(async ({ browser }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(180_000 + midnight);
   running = await start();
   phone = await open(browser, 'visitor', { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true });
   screen = await open(browser, 'kiosk', { viewport: { width: 1024, height: 600 }, hasTouch: true });
