@@ -52,6 +52,9 @@ type Phase struct {
 	Done func(ctx context.Context, m *Machine) (found string, err error)
 	// Do makes it so. It may be cut at any moment and is then called again.
 	Do func(ctx context.Context, m *Machine) error
+	// Brought says that a person brings what it takes. What cannot be taken waits for something better, and the box goes on
+	// as it is: a bad stick in a server must not make its version look broken, and be given up.
+	Brought bool
 }
 
 // Result is how a phase stands.
@@ -73,7 +76,7 @@ func List() []Phase {
 		{Name: Disk, Done: diskDone, Do: diskDo},
 		{Name: Secrets, Needs: []string{Disk}, Done: secretsDone, Do: secretsDo},
 		{Name: Identity, Needs: []string{Secrets}, Done: identityDone, Do: identityDo},
-		{Name: Seed, Needs: []string{Disk}, Done: seedDone, Do: seedDo},
+		{Name: Seed, Needs: []string{Disk}, Done: seedDone, Do: seedDo, Brought: true},
 		{Name: Site, Needs: []string{Disk}, Done: siteDone, Do: siteDo},
 		{Name: Authority, Needs: []string{Identity}, Done: authorityDone, Do: authorityDo},
 		{Name: Recovery, Needs: []string{Disk}, Done: recoveryDone, Do: recoveryDo},
@@ -149,6 +152,10 @@ func run(ctx context.Context, m *Machine, p Phase, stand map[string]string) (o o
 	case fault.Is(err, fault.TooSoon):
 		o.State = Waiting
 		o.say(err)
+	case p.Brought && !fault.Is(err, fault.Full):
+		o.State = Waiting
+		o.say(err)
+		m.Log.Warn("what was brought is not taken", "op", "phases."+p.Name, "err", err)
 	default:
 		o.State, o.full = Failed, fault.Is(err, fault.Full)
 		o.say(err)

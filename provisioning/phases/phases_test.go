@@ -97,14 +97,14 @@ func TestSeedsMakeTheSite(t *testing.T) {
 		}, "signed by the key current", "", Done, Done},
 		{"wrong signature", func(b *board) {
 			b.plug(map[string]string{"site.toml": text, "site.sig": string(b.signer.Sign(signature.Update, []byte(text)))})
-		}, "refused: site.sig does not fit", "seed.signature", Failed, Waiting},
+		}, "refused: site.sig does not fit", "seed.signature", Waiting, Waiting},
 		{"no site file on the stick", func(b *board) { b.plug(map[string]string{"readme": "x"}) }, "none", "", Done, Waiting},
-		{"unknown key", func(b *board) { b.write("credentials/site", strings.Replace(text, "[dns]", "[dmz]", 1)) }, "dmz", "seed.site", Failed, Waiting},
-		{"huge", func(b *board) { b.write("credentials/site", strings.Repeat("#", maxSite+1)) }, "too large", "seed.large", Failed, Waiting},
+		{"unknown key", func(b *board) { b.write("credentials/site", strings.Replace(text, "[dns]", "[dmz]", 1)) }, "dmz", "seed.site", Waiting, Waiting},
+		{"huge", func(b *board) { b.write("credentials/site", strings.Repeat("#", maxSite+1)) }, "too large", "seed.large", Waiting, Waiting},
 		{"link out of the stick", func(b *board) {
 			b.plug(map[string]string{"readme": "x"})
 			link(t, b.path("usr/keys/current.key"), b.path("stick-files/site.toml"))
-		}, "escapes", "phase.failed", Failed, Waiting},
+		}, "escapes", "phase.failed", Waiting, Waiting},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBoard(t)
