@@ -145,7 +145,7 @@ func formatted(t *testing.T, box *guest.Box, r *guest.Run) (at int64) {
 // recoveryKey reads the key from the console. The line may garble a character; an empty line has the page told once more.
 func recoveryKey(t *testing.T, r *guest.Run, within time.Duration) string {
 	t.Helper()
-	says(t, r, within, regexp.MustCompile(`Recovery key: [a-z]`))
+	shown(t, r, within, regexp.MustCompile(`Recovery key: [a-z]`)) // it may have been said a while ago
 	for range 5 {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Second, errors.New("no whole key"))
 		all := recovery.FindStringSubmatch(r.Text())
