@@ -19,8 +19,12 @@ func TestVLANs(t *testing.T) {
 	seed := string(seedFor(t, relay))
 	vlans := map[string]uint16{"tablet0": 21, "staff0": 30, "mgmt0": 99}
 	for _, change := range [][2]string{
-		{"[port.lan3]\nmac = \"02:00:00:00:01:03\"\n", ""}, {"[port.lan4]\nmac = \"02:00:00:00:01:04\"\n", ""}, {"[port.lan5]\nmac = \"02:00:00:00:01:05\"\n", ""},
-		{`port = "lan5"`, "port = \"lan2\"\nvlan = 21"}, {`port = "lan3"`, "port = \"lan2\"\nvlan = 30"}, {`port = "lan4"`, "port = \"lan2\"\nvlan = 99"},
+		{"[port.lan3]\nmac = \"02:00:00:00:01:03\"\n", ""},
+		{"[port.lan4]\nmac = \"02:00:00:00:01:04\"\n", ""},
+		{"[port.lan5]\nmac = \"02:00:00:00:01:05\"\n", ""},
+		{`port = "lan5"`, "port = \"lan2\"\nvlan = 21"},
+		{`port = "lan3"`, "port = \"lan2\"\nvlan = 30"},
+		{`port = "lan4"`, "port = \"lan2\"\nvlan = 99"},
 	} {
 		if strings.Count(seed, change[0]) != 1 {
 			t.Fatalf("the site file of the tests has %q %d times", change[0], strings.Count(seed, change[0]))
