@@ -343,3 +343,18 @@ func off(t *testing.T, r *guest.Run) {
 func zoneOf(door string) string {
 	return map[string]string{"visitor": "wan0", "kiosk": "kiosk0", "staff": "staff0", "setup": "mgmt0"}[door]
 }
+
+// wait asks again until cond holds: what it waits for is in another process.
+func wait(t *testing.T, within time.Duration, what string, cond func() bool) {
+	t.Helper()
+	end := time.After(within)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-end:
+			t.Fatalf("waited %v for %s", within, what)
+		case <-tick.C:
+		}
+	}
+}

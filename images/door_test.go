@@ -36,18 +36,3 @@ func at(address func() string) dialer {
 		return d.DialContext(ctx, "tcp", address())
 	}
 }
-
-// wait asks again until cond holds: what it waits for is in another process.
-func wait(t *testing.T, within time.Duration, what string, cond func() bool) {
-	t.Helper()
-	end := time.After(within)
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-end:
-			t.Fatalf("waited %v for %s", within, what)
-		case <-tick.C:
-		}
-	}
-}
