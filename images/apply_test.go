@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sallyport/appliance/api/doortest"
 )
 
 // TestContainerTakesItsSite boots the root with a seed that is no site file: the box waits, with its setup door alone. Then
@@ -20,7 +22,7 @@ func TestContainerTakesItsSite(t *testing.T) {
 	c := boot(t, imageRoot(t), func(net.Addr) []byte { return []byte("schema = 1\n") }, func(ln net.Listener) { _ = ln.Close() })
 	up := func(unit string) {
 		t.Helper()
-		wait(t, 3*time.Minute, unit, func() bool {
+		doortest.Eventually(t, 3*time.Minute, unit, func() bool {
 			out, _ := c.runs(t, "systemctl", "is-active", unit)
 			return strings.TrimSpace(out) == "active"
 		})

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/images/guest"
 	"sallyport/provisioning/authority"
 )
@@ -152,7 +153,7 @@ func healthy(t *testing.T, r *guest.Run) (version, slot string) {
 func trust(t *testing.T, r *guest.Run, at string) *x509.CertPool {
 	t.Helper()
 	var chain []*x509.Certificate
-	wait(t, 5*time.Minute, "the setup door", func() bool {
+	doortest.Eventually(t, 5*time.Minute, "the setup door", func() bool {
 		d := tls.Dialer{NetDialer: &net.Dialer{Timeout: 30 * time.Second}, Config: &tls.Config{InsecureSkipVerify: true, ServerName: "sallyport.harbour.example"}}
 		conn, err := d.DialContext(t.Context(), "tcp", at)
 		if err != nil {
@@ -196,7 +197,7 @@ func unpack(t *testing.T, seed []byte) (*guest.Box, *guest.Run) {
 func shown(t *testing.T, r *guest.Run, within time.Duration, pattern *regexp.Regexp) []string {
 	t.Helper()
 	var m []string
-	wait(t, within, pattern.String(), func() bool {
+	doortest.Eventually(t, within, pattern.String(), func() bool {
 		select {
 		case <-r.Ended():
 			t.Fatalf("the box went off before it said %q", pattern)
@@ -342,19 +343,4 @@ func off(t *testing.T, r *guest.Run) {
 // zoneOf is the interface of a door.
 func zoneOf(door string) string {
 	return map[string]string{"visitor": "wan0", "kiosk": "kiosk0", "staff": "staff0", "setup": "mgmt0"}[door]
-}
-
-// wait asks again until cond holds: what it waits for is in another process.
-func wait(t *testing.T, within time.Duration, what string, cond func() bool) {
-	t.Helper()
-	end := time.After(within)
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-end:
-			t.Fatalf("waited %v for %s", within, what)
-		case <-tick.C:
-		}
-	}
 }

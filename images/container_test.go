@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sallyport/appliance/api/doortest"
 )
 
 // container is the image's root, booted whole by systemd-nspawn in a network and a mount namespace of its own. It has no
@@ -111,7 +113,7 @@ func unbooted(t *testing.T, root string, seed func(relay net.Addr) []byte, mail 
 	if err != nil {
 		t.Fatal(err)
 	}
-	wait(t, 10*time.Second, "a network namespace", func() bool {
+	doortest.Eventually(t, 10*time.Second, "a network namespace", func() bool {
 		theirs, err := os.Readlink(c.net)
 		return err == nil && theirs != own
 	})
@@ -162,7 +164,7 @@ func (c *container) start(t *testing.T) {
 		defer close(ended)
 		_ = cmd.Wait() // a container is ended by a signal
 	}()
-	wait(t, time.Minute, "the container's first process", func() bool {
+	doortest.Eventually(t, time.Minute, "the container's first process", func() bool {
 		select {
 		case <-ended:
 			t.Fatalf("systemd-nspawn ended:\n%s", c.log)
@@ -206,7 +208,7 @@ func (c *container) ip(t *testing.T, args ...string) {
 	t.Helper()
 	var out string
 	var err error
-	wait(t, 20*time.Second, "ip "+strings.Join(args, " "), func() bool { // nspawn may still be making the cable
+	doortest.Eventually(t, 20*time.Second, "ip "+strings.Join(args, " "), func() bool { // nspawn may still be making the cable
 		out, err = said(t, "nsenter", append([]string{"--net=" + c.net, "ip"}, args...)...)
 		return err == nil || !strings.Contains(out, "Cannot find device") && !strings.Contains(out, "does not exist")
 	})

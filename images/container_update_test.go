@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/daemons/demo/mailbox"
 	"sallyport/provisioning/bundle"
 	"sallyport/provisioning/bundle/bundletest"
@@ -53,7 +54,7 @@ func TestContainerUpdate(t *testing.T) {
 			}
 		})
 	})
-	wait(t, 5*time.Minute, "the verdict", func() bool {
+	doortest.Eventually(t, 5*time.Minute, "the verdict", func() bool {
 		line, err := os.ReadFile(c.file("/run/sallyport/verdict"))
 		return err == nil && verdict.Match(line)
 	})
@@ -119,7 +120,7 @@ func TestContainerUpdate(t *testing.T) {
 	// is denied, and says so where bookingd reads it.
 	const request, told = "/run/sallyport/booking/request.json", "/run/sallyport/update.json"
 	c.write(t, request, `{"do":"install","version":"9.9.9"}`)
-	wait(t, 2*time.Minute, "the answer to an administrator", func() bool {
+	doortest.Eventually(t, 2*time.Minute, "the answer to an administrator", func() bool {
 		answer, err := os.ReadFile(c.file(told))
 		return err == nil && strings.Contains(string(answer), `"update.gone"`)
 	})
@@ -129,7 +130,7 @@ func TestContainerUpdate(t *testing.T) {
 	if out, err := c.runs(t, "systemctl", "is-failed", "sallyport-asked.service", "sallyport-asked.path"); err == nil {
 		t.Errorf("what takes requests has failed: %s", out)
 	}
-	wait(t, time.Minute, "how versions stand", func() bool {
+	doortest.Eventually(t, time.Minute, "how versions stand", func() bool {
 		stands, err := os.ReadFile(c.file("/run/sallyport/versions.json"))
 		return err == nil && strings.Contains(string(stands), `"running":"`+running.Version.String()) && strings.Contains(string(stands), `"trial":{"version":"`+better)
 	})
@@ -169,5 +170,5 @@ func TestContainerUpdate(t *testing.T) {
 		t.Errorf("give the version up: %v\n%s", err, out)
 	}
 	// systemd-nspawn itself may not come back after it; what the box does is seen before.
-	wait(t, time.Minute, "the box to start anew", func() bool { return strings.Contains(c.log.String(), "Reached target reboot.target") })
+	doortest.Eventually(t, time.Minute, "the box to start anew", func() bool { return strings.Contains(c.log.String(), "Reached target reboot.target") })
 }

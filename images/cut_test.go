@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/images/guest"
 	"sallyport/provisioning/phases"
 )
@@ -126,7 +127,7 @@ func formatted(t *testing.T, box *guest.Box, r *guest.Run) (at int64) {
 	// The second slot comes before it, as large as the first; systemd-repart begins partitions at pages or megabytes.
 	const page, slots = 4 << 10, 64<<20 + 2<<30
 	from := last.Offset + last.Size + slots
-	wait(t, bootWithin, "the encryption of the data partition", func() bool {
+	doortest.Eventually(t, bootWithin, "the encryption of the data partition", func() bool {
 		select {
 		case <-r.Ended():
 			t.Fatal("the box went off")

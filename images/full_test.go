@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/appliance/clock"
 	"sallyport/daemons/demo/mailbox"
 	consoles "sallyport/provisioning/console"
@@ -48,7 +49,7 @@ func newDisk(t *testing.T, size int64) *smallDisk {
 	}
 	t.Cleanup(func() { _ = holder.Process.Kill(); _ = holder.Wait() })
 	d := &smallDisk{namespace: fmt.Sprintf("/proc/%d/ns/mnt", holder.Process.Pid), path: dir, here: fmt.Sprintf("/proc/%d/root%s", holder.Process.Pid, dir)}
-	wait(t, 10*time.Second, "a small disk", func() bool {
+	doortest.Eventually(t, 10*time.Second, "a small disk", func() bool {
 		var st unix.Statfs_t
 		return unix.Statfs(d.here, &st) == nil && st.Type == unix.TMPFS_MAGIC
 	})
@@ -84,7 +85,7 @@ func (d *smallDisk) free(t *testing.T, name string) {
 // judged waits for the verdict of a start.
 func (c *container) judged(t *testing.T) (line string) {
 	t.Helper()
-	wait(t, 10*time.Minute, "the verdict", func() bool {
+	doortest.Eventually(t, 10*time.Minute, "the verdict", func() bool {
 		raw, err := os.ReadFile(c.file("/run/sallyport/verdict"))
 		line = strings.TrimSpace(string(raw))
 		return err == nil && verdict.MatchString(line)

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/daemons/demo/mailbox"
 )
 
@@ -36,12 +37,12 @@ func TestContainer(t *testing.T) {
 	s := &site{mails: mails}
 	t.Run("everything runs", func(t *testing.T) {
 		var said string
-		wait(t, 10*time.Minute, "the verdict", func() bool {
+		doortest.Eventually(t, 10*time.Minute, "the verdict", func() bool {
 			raw, err := os.ReadFile(c.file("/run/sallyport/verdict"))
 			said = strings.TrimSpace(string(raw))
 			return err == nil && verdict.MatchString(said)
 		})
-		wait(t, time.Minute, "the end of the boot", func() bool {
+		doortest.Eventually(t, time.Minute, "the end of the boot", func() bool {
 			out, _ := c.runs(t, "systemctl", "is-system-running")
 			return slices.Contains([]string{"running", "degraded"}, strings.TrimSpace(out))
 		})
@@ -103,7 +104,7 @@ func TestContainer(t *testing.T) {
 			t.Fatalf("stop it: %v\n%s", err, out)
 		}
 		stopped := time.Now()
-		wait(t, time.Minute, "another bookingd", func() bool {
+		doortest.Eventually(t, time.Minute, "another bookingd", func() bool {
 			now := c.pid(t, "bookingd.service")
 			out, _ := c.runs(t, "systemctl", "is-active", "bookingd.service")
 			return now != "0" && now != before && strings.TrimSpace(out) == "active"

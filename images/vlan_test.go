@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/images/guest"
 )
 
@@ -65,7 +66,7 @@ func TestVLANs(t *testing.T) {
 			}
 			continue
 		}
-		wait(t, 2*time.Minute, "the door of "+c.Name, answers)
+		doortest.Eventually(t, 2*time.Minute, "the door of "+c.Name, answers)
 		for _, p := range c.Ports {
 			if p == "udp/50000" {
 				asksSTUN(t, c.Name, box.At(c.Name, p))

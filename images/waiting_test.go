@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/images/guest"
 	"sallyport/provisioning/roster"
 	"sallyport/provisioning/signature"
@@ -35,7 +36,7 @@ func setupAlone(t *testing.T, box *guest.Box, r *guest.Run) {
 	t.Helper()
 	shown(t, r, 3*time.Minute, claim)
 	pool := x509.NewCertPool()
-	wait(t, 5*time.Minute, "the setup door", func() bool {
+	doortest.Eventually(t, 5*time.Minute, "the setup door", func() bool {
 		d := tls.Dialer{NetDialer: &net.Dialer{Timeout: 20 * time.Second}, Config: &tls.Config{InsecureSkipVerify: true}}
 		conn, err := d.DialContext(t.Context(), "tcp", box.At("wan0", "tcp/443"))
 		if err != nil {

@@ -128,14 +128,12 @@ func (tx *Tx) Each(fn func(*Rows) error, query string, args ...any) error {
 
 // ask runs one statement and calls each for every row until it returns false; first says that one row is enough.
 func (tx *Tx) ask(query string, first bool, each func(cols []driver.Value) (bool, error)) error {
-	known := tx.c.answers
-	s, prepared := tx.c.stmts[query]
-	if known == nil || !prepared {
-		wrote, err := tx.c.query(tx.ctx, query, tx.args, each)
-		tx.wrote = tx.wrote || wrote
-		return err
+	known := tx.c.answers // nil for a reader
+	var since int64
+	keeps := false
+	if s, prepared := tx.c.stmts[query]; known != nil && prepared {
+		since, keeps = known.keeps(s)
 	}
-	since, keeps := known.keeps(s)
 	if !keeps {
 		wrote, err := tx.c.query(tx.ctx, query, tx.args, each)
 		tx.wrote = tx.wrote || wrote

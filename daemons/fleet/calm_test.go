@@ -140,7 +140,7 @@ func (c *calm) holdCall(t *testing.T) {
 	}
 	// Only a recorder that is at work can mark that the seat moves.
 	desk := c.worker(t, "monitor")
-	eventually(t, 20*time.Second, "the recorder", func() bool { return recorderOf(desk.Do(t, 200, "GET", "live", nil), v.call) == "recording" })
+	doortest.Eventually(t, 20*time.Second, "the recorder", func() bool { return recorderOf(desk.Do(t, 200, "GET", "live", nil), v.call) == "recording" })
 	older := v.Client
 	v.join(t) // the same person on another device
 	older.Wait(t, "to be told that it is elsewhere", func() bool { return older.Last("problem")["code"] == "elsewhere" })
@@ -169,7 +169,7 @@ func (c *calm) holdCall(t *testing.T) {
 		t.Errorf("it ended %v after its fixed end", late)
 	}
 	state := map[string]string{"time_up": "completed", "staff_error": "terminated"}[want]
-	eventually(t, 20*time.Second, "the outcome", func() bool { return c.self.state(t, c.visit) == state })
+	doortest.Eventually(t, 20*time.Second, "the outcome", func() bool { return c.self.state(t, c.visit) == state })
 	c.self.Refused(t, 409, "call_over", "POST", "visits/"+c.visit+"/join", map[string]any{"fingerprint": v.fp})
 	facts := c.plays(t, c.visit, "whole")
 	summary, _ := facts["summary"].(map[string]any)
@@ -204,7 +204,7 @@ func (c *calm) watch(t *testing.T, v *seat) {
 	a := eye.Ask(t, map[string]any{"t": "offer", "sdp": peer.Offer()})
 	peer.Take(doortest.Str(a, "sdp"))
 	for _, mid := range []string{"0", "1", "2", "3"} {
-		eventually(t, 20*time.Second, "media line "+mid+" of the monitor", func() bool { return len(peer.Seen(mid)) > 20 })
+		doortest.Eventually(t, 20*time.Second, "media line "+mid+" of the monitor", func() bool { return len(peer.Seen(mid)) > 20 })
 	}
 	if seats, _ := v.Last("roster")["seats"].([]any); len(seats) != 1 {
 		t.Errorf("the visitor sees %v, which is more than the inmate", seats)
@@ -222,7 +222,7 @@ func (c *calm) pauseAndCheck(t *testing.T, v, i *seat) {
 	}
 	v.still(t)
 	i.still(t)
-	eventually(t, 10*time.Second, "the wall to show the pause", func() bool { return c.liveCall(t, c.visit)["phase"] == "paused" })
+	doortest.Eventually(t, 10*time.Second, "the wall to show the pause", func() bool { return c.liveCall(t, c.visit)["phase"] == "paused" })
 	check := m.Do(t, 200, "POST", "calls/"+v.call+"/check", nil)
 	var steps []map[string]any
 	for _, s := range doortest.List(check, "steps") {

@@ -45,7 +45,7 @@ func (h *house) record(t *testing.T, within time.Duration, texts ...string) (fou
 	office := linkclient.Dial(h.socket())
 	defer office.Close()
 	site := h.site(t)
-	eventually(t, within, "a record with "+strings.Join(texts, ", "), func() bool {
+	doortest.Eventually(t, within, "a record with "+strings.Join(texts, ", "), func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		var all linkspec.CentralRecords
@@ -82,7 +82,7 @@ func (c *calm) centreCancels(t *testing.T) {
 	order := linkspec.CentralCommand{Site: c.site(t), Kind: "visit.cancel", Subject: visit, Reason: "lockdown"}
 	result := func() (r linkspec.CentralResult) {
 		t.Helper()
-		eventually(t, 30*time.Second, "the outcome of the order", func() bool {
+		doortest.Eventually(t, 30*time.Second, "the outcome of the order", func() bool {
 			err := office.Get(ctx, linkspec.RouteCentralResult+"?site="+order.Site+"&command="+order.ID, &r)
 			if err != nil && !fault.Is(err, fault.NotFound) {
 				t.Fatal(err)

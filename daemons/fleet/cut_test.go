@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/appliance/reel/reeltest"
 )
 
@@ -20,7 +21,7 @@ func TestCutHouse(t *testing.T) {
 	h.start(t)
 	h.record(t, time.Minute, h.site(t)) // replication works before the cut
 	w.set(true)
-	eventually(t, 30*time.Second, "staff to see that the centre is away", func() bool { return h.syncCard(t)["state"] != "live" })
+	doortest.Eventually(t, 30*time.Second, "staff to see that the centre is away", func() bool { return h.syncCard(t)["state"] != "live" })
 	film := reeltest.Sample(t, 4)
 	v, i := h.meet(t, h.People.Visitors[1], h.People.Inmates[1], start, film)
 	t.Run("etcd gone for a whole visit", func(t *testing.T) {
@@ -29,7 +30,7 @@ func TestCutHouse(t *testing.T) {
 			s.flows(t)
 		}
 		h.end(t, v, "staff_error")
-		eventually(t, 20*time.Second, "the outcome", func() bool { return v.who.state(t, v.visit) == "terminated" })
+		doortest.Eventually(t, 20*time.Second, "the outcome", func() bool { return v.who.state(t, v.visit) == "terminated" })
 		h.plays(t, v.visit, "whole")
 		card := h.syncCard(t)
 		if waiting, _ := card["waiting"].(float64); waiting < 1 || card["state"] == "live" {
@@ -37,7 +38,7 @@ func TestCutHouse(t *testing.T) {
 		}
 		w.set(false)
 		h.record(t, offline, v.visit, "terminated")
-		eventually(t, 30*time.Second, "staff to see that all has arrived", func() bool {
+		doortest.Eventually(t, 30*time.Second, "staff to see that all has arrived", func() bool {
 			card := h.syncCard(t)
 			return card["state"] == "live" && card["waiting"] == 0.0
 		})
@@ -61,7 +62,7 @@ func (h *house) cannotRecord(t *testing.T, start time.Time, film []reeltest.Fram
 			return s.Last("problem")["code"] == "no_recorder" && s.Last("state")["says"] == "call.cannotRecord"
 		})
 	}
-	eventually(t, 20*time.Second, "staff to be told", func() bool { return h.liveCall(t, v.visit)["recorder"] == "failed" })
+	doortest.Eventually(t, 20*time.Second, "staff to be told", func() bool { return h.liveCall(t, v.visit)["recorder"] == "failed" })
 	for _, s := range []*seat{v, i} {
 		s.still(t)
 		if s.Phase() != "open" {
@@ -77,5 +78,5 @@ func (h *house) cannotRecord(t *testing.T, start time.Time, film []reeltest.Fram
 	for _, s := range []*seat{v, i} {
 		s.Wait(t, "the recorder", func() bool { return s.Last("state")["says"] == "call.waitStart" })
 	}
-	eventually(t, 20*time.Second, "staff to be told that it records", func() bool { return h.liveCall(t, v.visit)["recorder"] == "recording" })
+	doortest.Eventually(t, 20*time.Second, "staff to be told that it records", func() bool { return h.liveCall(t, v.visit)["recorder"] == "recording" })
 }

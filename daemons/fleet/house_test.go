@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/appliance/linkspec"
 	"sallyport/daemons/demo/seed"
 )
@@ -87,7 +88,7 @@ func (h *house) start(t *testing.T) {
 		defer close(ended)
 		_ = cmd.Wait() // its state is read where it is stopped
 	}(h.ended)
-	eventually(t, readyWithin, "the house to be ready", func() bool {
+	doortest.Eventually(t, readyWithin, "the house to be ready", func() bool {
 		select {
 		case <-h.ended:
 			t.Fatalf("demo ended: %v\n%s", cmd.ProcessState, h.said)
@@ -177,7 +178,7 @@ func (h *house) kill(t *testing.T, name string) int {
 // back waits until a killed daemon runs again.
 func (h *house) back(t *testing.T, name string, was int) {
 	t.Helper()
-	eventually(t, time.Minute, name+" to be back", func() bool { pid := h.pid(name); return pid != was && pid != 0 && alive(pid) })
+	doortest.Eventually(t, time.Minute, name+" to be back", func() bool { pid := h.pid(name); return pid != was && pid != 0 && alive(pid) })
 }
 
 func (h *house) log(name string) string {

@@ -48,18 +48,3 @@ func run(m *testing.M) int {
 	}
 	return m.Run()
 }
-
-// eventually waits until cond holds. It asks again after a moment: what it waits for is in another process.
-func eventually(t *testing.T, within time.Duration, what string, cond func() bool) {
-	t.Helper()
-	end := time.After(within)
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-end:
-			t.Fatalf("waited %v for %s", within, what)
-		case <-tick.C:
-		}
-	}
-}

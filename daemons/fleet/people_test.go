@@ -31,7 +31,7 @@ type mail struct {
 func (h *house) mailTo(t *testing.T, address string, after int, pattern string) (found string) {
 	t.Helper()
 	want := regexp.MustCompile(pattern)
-	eventually(t, 30*time.Second, "a mail to "+address+" like "+pattern, func() bool {
+	doortest.Eventually(t, 30*time.Second, "a mail to "+address+" like "+pattern, func() bool {
 		for _, m := range h.mails(t) { // newest first
 			if m.ID <= after || !slices.Contains(m.To, address) {
 				continue

@@ -17,7 +17,7 @@ func (h *house) plays(t *testing.T, visit, verdict string) map[string]any {
 	t.Helper()
 	b := h.worker(t, "investigator")
 	var rec map[string]any
-	eventually(t, time.Minute, "the recording in the catalogue", func() bool {
+	doortest.Eventually(t, time.Minute, "the recording in the catalogue", func() bool {
 		for _, r := range doortest.List(b.Do(t, 200, "GET", "recordings", nil), "recordings") {
 			if r["visit"] == visit && (r["state"] == "available" || r["state"] == "partial") {
 				rec = r

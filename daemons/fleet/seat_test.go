@@ -47,7 +47,7 @@ func (b *browser) take(t *testing.T, visit string, film []reeltest.Frame) *seat 
 func (s *seat) join(t *testing.T) {
 	t.Helper()
 	var ticket map[string]any
-	eventually(t, time.Minute, "a grant for "+s.visit, func() bool {
+	doortest.Eventually(t, time.Minute, "a grant for "+s.visit, func() bool {
 		a := s.who.Ask(t, "POST", "visits/"+s.visit+"/join", map[string]any{"fingerprint": s.fp})
 		if a.Status == 200 {
 			ticket = a.Body
@@ -103,7 +103,7 @@ func (s *seat) resume(t *testing.T) {
 		token = m["token"]
 	}
 	last := s.Seq()
-	eventually(t, 30*time.Second, s.app+" to be back", func() bool {
+	doortest.Eventually(t, 30*time.Second, s.app+" to be back", func() bool {
 		c, err := signaltest.TryDial(t, s.url, s.who.Origin)
 		if err != nil {
 			return false
@@ -138,7 +138,7 @@ func (s *seat) got() (sound, picture int) { return len(s.peer.Seen("2")), len(s.
 func (s *seat) flows(t *testing.T) {
 	t.Helper()
 	sound, picture := s.got()
-	eventually(t, 20*time.Second, "sound and picture for the "+s.app, func() bool {
+	doortest.Eventually(t, 20*time.Second, "sound and picture for the "+s.app, func() bool {
 		a, v := s.got()
 		return a > sound+100 && v > picture+30
 	})

@@ -89,7 +89,7 @@ func (s *storm) killBooking(t *testing.T) {
 	s.v.flows(t)
 	s.i.flows(t)
 	s.back(t, "bookingd", was)
-	eventually(t, time.Minute, "the wall to show who left meanwhile", func() bool {
+	doortest.Eventually(t, time.Minute, "the wall to show who left meanwhile", func() bool {
 		return seatState(s.liveCall(t, s.v2.visit), "v1") == "left"
 	})
 	if one := s.liveCall(t, s.v.visit); one["phase"] != "live" || seatState(one, "v1") != "connected" || seatState(one, "i1") != "connected" {
@@ -97,7 +97,7 @@ func (s *storm) killBooking(t *testing.T) {
 	}
 	s.v.flows(t)
 	s.i2.Wait(t, "the end", func() bool { return s.i2.Last("ended")["code"] == "visitor_left" })
-	eventually(t, 20*time.Second, "the outcome", func() bool { return s.v2.who.state(t, s.v2.visit) == "ended_early" })
+	doortest.Eventually(t, 20*time.Second, "the outcome", func() bool { return s.v2.who.state(t, s.v2.visit) == "ended_early" })
 	s.plays(t, s.v2.visit, "whole")
 }
 
@@ -125,7 +125,7 @@ func (s *storm) killGateway(t *testing.T) {
 	}
 	s.end(t, s.v, "staff_error")
 	s.v.Wait(t, "the end", func() bool { return s.v.Last("ended")["code"] == "staff_error" })
-	eventually(t, 20*time.Second, "the outcome", func() bool { return s.v.who.state(t, s.v.visit) == "terminated" })
+	doortest.Eventually(t, 20*time.Second, "the outcome", func() bool { return s.v.who.state(t, s.v.visit) == "terminated" })
 	facts := s.plays(t, s.v.visit, "gaps")
 	summary, _ := facts["summary"].(map[string]any)
 	flags, _ := summary["flags"].([]any)
@@ -157,7 +157,7 @@ func (h *house) recordings(t *testing.T) []string {
 func (h *house) end(t *testing.T, s *seat, reason string) {
 	t.Helper()
 	m := h.worker(t, "monitor")
-	eventually(t, 20*time.Second, "staff to end the call", func() bool {
+	doortest.Eventually(t, 20*time.Second, "staff to end the call", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		a, err := m.Try(ctx, "POST", "calls/"+s.call+"/end", map[string]any{"reason": reason})
