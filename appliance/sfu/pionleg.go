@@ -22,6 +22,7 @@ type pionLeg struct {
 	down  [][2]*downTrack
 
 	state     atomic.Bool
+	ready     atomic.Bool // has been up once: what is sent from now on is not dropped for want of keys
 	lastMedia atomic.Int64
 	wg        sync.WaitGroup // the loops of this leg
 	once      sync.Once
@@ -107,6 +108,15 @@ func (l *pionLeg) addSlot(k int) (pair [2]*downTrack, err error) {
 
 func (l *pionLeg) changed(s webrtc.PeerConnectionState) {
 	up := s == webrtc.PeerConnectionStateConnected
+	if up && !l.ready.Swap(true) {
+		for _, pair := range l.down {
+			for _, d := range pair {
+				if u := d.source(); u != nil {
+					u.again(d)
+				}
+			}
+		}
+	}
 	if l.state.Swap(up) != up && l.place.Changed != nil {
 		l.place.Changed(l, up)
 	}

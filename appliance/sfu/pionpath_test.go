@@ -33,6 +33,14 @@ func openPath(t *testing.T, c clock.Clock) *sfu.PionPath {
 
 func join(t *testing.T, path sfu.Path, pl sfu.Place, tag byte) (*sfutest.Peer, sfu.Leg, string) {
 	t.Helper()
+	peer, leg, answer := offer(t, path, pl, tag)
+	peer.Take(answer)
+	return peer, leg, answer
+}
+
+// offer makes a leg whose client has not connected yet.
+func offer(t *testing.T, path sfu.Path, pl sfu.Place, tag byte) (*sfutest.Peer, sfu.Leg, string) {
+	t.Helper()
 	cert, fp := sfutest.Certificate(t)
 	pl.Fingerprint = fp
 	peer := sfutest.NewPeer(t, cert, pl.Sends, pl.Down, tag)
@@ -41,7 +49,6 @@ func join(t *testing.T, path sfu.Path, pl sfu.Place, tag byte) (*sfutest.Peer, s
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { path.Close(leg) })
-	peer.Take(string(answer))
 	return peer, leg, string(answer)
 }
 
@@ -107,24 +114,37 @@ func settle(peers ...*sfutest.Peer) {
 }
 
 func TestMonitorStartsFromTheKeptKeyFrame(t *testing.T) {
-	path := openPath(t, clock.Real{})
-	call := ident.New[ident.Call]()
-	v, vl, _ := join(t, path, sfu.Place{Call: call, Name: "v1", Door: "visitor", Sends: true, Down: 1}, 'v')
-	path.Routes(call, sfu.Table{Keep: true})
-	before := vl.LastMedia()
-	v.Await("a second of kept media", func() bool { return vl.LastMedia() > before+time.Second })
-	v.Await("the first request for a key frame", func() bool { return v.KeyAsks() > 0 })
-	asks := v.KeyAsks()
+	for name, early := range map[string]bool{"routes when connected": false, "routes before": true} { // a room routes before
+		t.Run(name, func(t *testing.T) {
+			path := openPath(t, clock.Real{})
+			call := ident.New[ident.Call]()
+			v, vl, _ := join(t, path, sfu.Place{Call: call, Name: "v1", Door: "visitor", Sends: true, Down: 1}, 'v')
+			path.Routes(call, sfu.Table{Keep: true})
+			before := vl.LastMedia()
+			v.Await("a second of kept media", func() bool { return vl.LastMedia() > before+time.Second })
+			v.Await("the first request for a key frame", func() bool { return v.KeyAsks() > 0 })
+			asks := v.KeyAsks()
 
-	m, ml, _ := join(t, path, sfu.Place{Call: call, Name: "m", Door: "staff", Down: 1, Watches: true}, 'm')
-	path.Routes(call, sfu.Table{Keep: true, Routes: []sfu.Route{{From: vl, Media: sfu.Audio, To: ml}, {From: vl, Media: sfu.Video, To: ml}}})
-	m.Await("the picture", func() bool { return m.Count("1", 'v') > 40 && m.Count("0", 'v') > 10 })
-	video := wholeStream(t, m.Seen("1"))
-	if video[0].Payload[1]&1 != 0 {
-		t.Error("the monitor's picture does not start with a key frame")
-	}
-	if got := v.KeyAsks(); got != asks {
-		t.Errorf("the visitor's camera was asked for %d key frames because of a monitor", got-asks)
+			m, ml, answer := offer(t, path, sfu.Place{Call: call, Name: "m", Door: "staff", Down: 1, Watches: true}, 'm')
+			routes := func() {
+				path.Routes(call, sfu.Table{Keep: true, Routes: []sfu.Route{{From: vl, Media: sfu.Audio, To: ml}, {From: vl, Media: sfu.Video, To: ml}}})
+			}
+			if early {
+				routes()
+			}
+			m.Take(answer)
+			if !early {
+				routes()
+			}
+			m.Await("the picture", func() bool { return m.Count("1", 'v') > 40 && m.Count("0", 'v') > 10 })
+			video := wholeStream(t, m.Seen("1"))
+			if video[0].Payload[1]&1 != 0 {
+				t.Error("the monitor's picture does not start with a key frame")
+			}
+			if got := v.KeyAsks(); got != asks {
+				t.Errorf("the visitor's camera was asked for %d key frames because of a monitor", got-asks)
+			}
+		})
 	}
 }
 

@@ -177,16 +177,41 @@ func (d *downTrack) begin(u *upTrack) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.from = u
+	return d.start()
+}
+
+// start begins a new part with d's source, as begin. mu is held, and the source's for writing.
+func (d *downTrack) start() bool {
 	d.rw.renew()
 	if d.kind == Audio {
 		return false
 	}
 	d.wantKey = true
 	if d.leg.place.Watches {
-		d.replay(u)
+		if d.leg.ready.Load() {
+			d.replay(d.from)
+		}
 		return false // a monitor changes nobody's key frames: without kept packets it waits for the beat
 	}
 	return true
+}
+
+// again starts d anew, whose place can receive only now: what was sent to it before went nowhere.
+func (u *upTrack) again(d *downTrack) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.from == u && d.start() {
+		u.askKey()
+	}
+}
+
+// source returns the track that the slot shows, nil for none.
+func (d *downTrack) source() *upTrack {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.from
 }
 
 // replay starts a monitor from the kept key frame.
@@ -212,7 +237,7 @@ func (d *downTrack) end(u *upTrack) {
 func (d *downTrack) write(u *upTrack, p *rtp.Packet, now time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.from != u { // the slot shows another source by now
+	if d.from != u || !d.leg.ready.Load() { // the slot shows another source by now, or nobody could receive it yet
 		return
 	}
 	if len(p.Payload) == 0 {
@@ -271,10 +296,7 @@ func (d *downTrack) readFeedback() {
 				if d.leg.place.Watches {
 					continue
 				}
-				d.mu.Lock()
-				from := d.from
-				d.mu.Unlock()
-				if from != nil && from.kind == Video {
+				if from := d.source(); from != nil && from.kind == Video {
 					from.askKey()
 				}
 			}

@@ -172,8 +172,7 @@ func (p *Peer) Take(answer string) {
 	}
 }
 
-// send plays sound at 50 and picture at 25 packets a second; every picture is a key frame when one was asked for, and
-// each 50th.
+// send plays sound at 50 and picture at 25 packets a second; a picture is a key frame only when one was asked for.
 func (p *Peer) send() {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -195,7 +194,7 @@ func (p *Peer) send() {
 			continue
 		}
 		p.mu.Lock()
-		key := p.plis != asked || n%100 == 2
+		key := p.plis != asked
 		asked = p.plis
 		p.mu.Unlock()
 		_ = p.up[1].WriteRTP(&rtp.Packet{Header: rtp.Header{Version: 2, Marker: true, SequenceNumber: n / 2, Timestamp: uint32(n) * 1800}, Payload: VP8(key, p.tag)})
