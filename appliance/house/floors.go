@@ -114,7 +114,8 @@ func refuse(folder, path string) string {
 	switch {
 	case top != "daemons":
 		// provisioning makes the box ready: it has packages of its own, writes secrets and seals, and asks over the link.
-		if at, known := floors[strings.TrimPrefix(to, "appliance/")]; known && at <= 1 && to != "appliance/store" || target == top {
+		room, ok := roomOf(to)
+		if at, known := floors[room]; ok && known && at <= 1 && room != "store" || target == top {
 			return ""
 		}
 		return top + " sees itself and the two lowest floors, never the database"

@@ -284,6 +284,8 @@ func TestRefuse(t *testing.T) {
 		{"provisioning/bundle", "sallyport/provisioning/signature", true},
 		{"provisioning", "sallyport/appliance/vault", true},
 		{"provisioning", "sallyport/appliance/store", false},
+		{"images/guest", "sallyport/appliance/unit/ports", true},
+		{"provisioning", "sallyport/appliance/store/storetest", false},
 		{"provisioning", "sallyport/appliance/people", false},
 		{"provisioning", "sallyport/daemons/bookingd", false},
 		{"appliance/people", "sallyport/provisioning/bundle", false},
