@@ -4,10 +4,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"strconv"
 	"syscall"
+
+	spare "sallyport/appliance/unit/ports"
 )
 
 // port is one address of the evaluation and the flag that moves it.
@@ -81,29 +82,11 @@ func free(network string, number int) error {
 	return nil
 }
 
-// Chosen ports lie below the range from which the kernel takes the ports of outgoing connections, so that none of those
-// can sit on one between the choice and the daemon's start.
-const (
-	lowestChosen  = 20_000
-	highestChosen = 32_000
-	tries         = 1_000
-)
-
-// choose gives every port a free number, for tests that run beside other copies.
-func choose(list []port) error {
-	taken := map[int]bool{}
+// choose gives every port a number of its own, for tests that run beside other copies.
+func choose(list []port) (err error) {
 	for _, p := range list {
-		found := false
-		for range tries {
-			n := lowestChosen + rand.IntN(highestChosen-lowestChosen)
-			if taken[n] || free("both", n) != nil {
-				continue
-			}
-			*p.number, taken[n], found = n, true, true
-			break
-		}
-		if !found {
-			return fmt.Errorf("no free port for %s between %d and %d", p.what, lowestChosen, highestChosen)
+		if *p.number, err = spare.Take(); err != nil {
+			return fmt.Errorf("%s: %w", p.what, err)
 		}
 	}
 	return nil

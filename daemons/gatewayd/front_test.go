@@ -78,7 +78,7 @@ func openFront(t *testing.T, b *booking) *front {
 	f.trust.Write(filepath.Join(f.secrets, turnCertificate), turnName)
 	text := fmt.Sprintf("state = %q\nlink = %q\nproxy = true\ntls = true\nsignaling = \"\"\nturn_udp = \"\"\nturn_tcp = \"\"\n", f.state, b.socket)
 	for i, door := range doors() { // each network has its own address of this machine
-		text += fmt.Sprintf("[[media]]\ndoors = [%q]\nlisten = \"127.0.0.%d:%s\"\n", door, i+1, portOf(freePort(t, "udp")))
+		text += fmt.Sprintf("[[media]]\ndoors = [%q]\nlisten = \"127.0.0.%d:%s\"\n", door, i+1, portOf(freePort(t)))
 	}
 	route := func(socket, name, to string) string {
 		return fmt.Sprintf("[[route]]\nsocket = %q\nname = %q\nto = %q\n", socket, name, filepath.Join(dir, to+".sock"))

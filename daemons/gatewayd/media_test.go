@@ -17,7 +17,7 @@ import (
 
 // The visitors' socket hears on whatever address its interface gets; those of inner zones, on the same port, keep their own.
 func TestMediaOfAnInterfaceBesideMediaOfAddresses(t *testing.T) {
-	_, port, err := net.SplitHostPort(freePort(t, "udp"))
+	_, port, err := net.SplitHostPort(freePort(t))
 	if err != nil {
 		t.Fatal(err)
 	}

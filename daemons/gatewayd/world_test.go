@@ -26,6 +26,7 @@ import (
 	"sallyport/appliance/signaling"
 	"sallyport/appliance/signaling/signaltest"
 	"sallyport/appliance/unit"
+	"sallyport/appliance/unit/ports"
 )
 
 // TestMain is also gatewayd itself, for tests that need it as a process.
@@ -204,31 +205,22 @@ type daemon struct {
 	via     func(t *testing.T, door string) *signaltest.Client // how a door's client gets there, when not by url
 }
 
-func freePort(t *testing.T, network string) string {
+func freePort(t *testing.T) string {
 	t.Helper()
-	if network == "udp" {
-		c, err := net.ListenPacket("udp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		return c.LocalAddr().String()
-	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	n, err := ports.Take()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", n)
 }
 
 func startDaemon(t *testing.T, b *booking) *daemon {
 	t.Helper()
 	d := &daemon{t: t, state: filepath.Join(t.TempDir(), "gateway"), config: filepath.Join(t.TempDir(), "gatewayd.toml")}
-	at := freePort(t, "tcp")
+	at := freePort(t)
 	d.url = "ws://" + at + signaling.Path
 	text := fmt.Sprintf("state = %q\nlink = %q\nsignaling = %q\nturn_udp = %q\nturn_tcp = %q\n[[media]]\ndoors = [\"visitor\", \"kiosk\", \"staff\"]\nlisten = %q\n",
-		d.state, b.socket, at, freePort(t, "udp"), freePort(t, "tcp"), freePort(t, "udp"))
+		d.state, b.socket, at, freePort(t), freePort(t), freePort(t))
 	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

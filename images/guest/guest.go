@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"sallyport/appliance/unit/ports"
 )
 
 // Firmware is where Debian's package ovmf puts the firmware that enforces Secure Boot, and its empty variables: a box whose
@@ -129,10 +131,11 @@ func (b *Box) forward() (args []string, err error) {
 		user := fmt.Sprintf("user,id=user%d,net=%s,host=%s", i, c.Net, c.Host)
 		for _, p := range c.Ports {
 			proto, port, _ := strings.Cut(p, "/")
-			at, err := free(proto)
+			n, err := ports.Take()
 			if err != nil {
 				return nil, err
 			}
+			at := fmt.Sprintf("127.0.0.1:%d", n)
 			b.forwards[c.Name+" "+p] = at
 			user += fmt.Sprintf(",hostfwd=%s:%s-%s:%s", proto, at, c.Box, port)
 		}
@@ -161,24 +164,6 @@ func (b *Box) forward() (args []string, err error) {
 		}
 	}
 	return args, nil
-}
-
-// free finds a port that nobody has. Another program may take it before qemu does; qemu then says so and ends.
-func free(proto string) (string, error) {
-	if proto == "udp" {
-		c, err := net.ListenPacket("udp4", "127.0.0.1:0")
-		if err != nil {
-			return "", err
-		}
-		defer c.Close()
-		return c.LocalAddr().String(), nil
-	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // Start switches the box on. The caller ends it with Cut, whatever happened in between.
