@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/netip"
 	"net/url"
 	"runtime/debug"
@@ -21,6 +22,7 @@ import (
 	"sallyport/appliance/fault"
 	"sallyport/appliance/ident"
 	"sallyport/appliance/outbox"
+	"sallyport/appliance/unit"
 )
 
 // Options is what makes one door.
@@ -52,7 +54,7 @@ const (
 	uploadPatience = 5 * time.Minute // a photo over a slow line, of somebody who is signed in
 )
 
-// Door is one listener's application. Serve it with unit.Fiber; live streams end with the context given to New.
+// Door is one listener's application. Live streams end with the context given to New.
 type Door struct {
 	*fiber.App
 	o     Options
@@ -60,6 +62,13 @@ type Door struct {
 	host  map[string]bool
 	door  *budget            // all requests of an address
 	tight map[string]*budget // those of an operation with a limit of its own, by its id
+}
+
+// Serve answers on ln until ctx ends, and returns when the replies in flight are finished.
+func (d *Door) Serve(ctx context.Context, ln net.Listener) error {
+	return unit.HTTP(ln, func(ln net.Listener) error {
+		return d.Listener(ln, fiber.ListenConfig{DisableStartupMessage: true})
+	}, d.ShutdownWithContext)(ctx)
 }
 
 // New builds a door. ctx is the door's life: when it ends, open event streams end.

@@ -108,17 +108,30 @@ func newRig(t *testing.T, change ...func(*api.Options)) *rig {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- door.Listener(ln, fiber.ListenConfig{DisableStartupMessage: true}) }()
+	go func() { served <- door.Serve(ctx, ln) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := door.ShutdownWithContext(context.Background()); err != nil {
+		if err := <-served; err != nil {
 			t.Error(err)
 		}
-		<-served
 		<-fed
 	})
 	r.base = "http://" + ln.Addr().String()
 	return r
+}
+
+// A daemon may be told to stop before its doors have begun to answer; Fiber alone would then answer without end.
+func TestDoorEndsBeforeItBegan(t *testing.T) {
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	door := &api.Door{App: fiber.New()}
+	if err := door.Serve(ctx, ln); err != nil {
+		t.Errorf("Serve = %v", err)
+	}
 }
 
 func (r *rig) signIn() {

@@ -15,7 +15,6 @@ import (
 	"sallyport/appliance/api/staff"
 	"sallyport/appliance/api/visitor"
 	"sallyport/appliance/fault"
-	"sallyport/appliance/unit"
 	"sallyport/ui"
 )
 
@@ -71,9 +70,7 @@ func (h *house) door(name string, ln net.Listener, contract *api.Contract, rooms
 		if err != nil {
 			return fmt.Errorf("make the %s door: %w", name, err)
 		}
-		return unit.HTTP(ln, func(ln net.Listener) error {
-			return door.Listener(ln, fiber.ListenConfig{DisableStartupMessage: true})
-		}, door.ShutdownWithContext)(ctx)
+		return door.Serve(ctx, ln)
 	}
 }
 

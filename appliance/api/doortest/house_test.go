@@ -6,7 +6,6 @@ import (
 	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -200,10 +199,8 @@ func (h *House) open(ctx context.Context, name string, feed *outbox.Feed) {
 	}
 	h.doors[name] = Door{Name: name, Origin: origin, At: "http://" + ln.Addr().String(), Client: h.client, Check: h.check.answer}
 	served := make(chan error, 1)
-	go func() { served <- door.Listener(ln, fiber.ListenConfig{DisableStartupMessage: true}) }()
-	h.closing = append(h.closing, func() error {
-		return errors.Join(door.ShutdownWithContext(context.Background()), <-served)
-	})
+	go func() { served <- door.Serve(ctx, ln) }()
+	h.closing = append(h.closing, func() error { return <-served })
 }
 
 // Browse opens a page at a door; nobody is signed in.
