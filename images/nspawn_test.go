@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"sallyport/appliance/api/doortest"
+	daemon "sallyport/appliance/unit"
 	"sallyport/daemons/demo/mailbox"
 )
 
@@ -91,6 +92,12 @@ func TestContainer(t *testing.T) {
 	s.claim = strings.TrimSpace(read(t, c.file("/var/lib/sallyport/booking/claim-code")))
 	s.doors = doorsOf(t, ca, func(name string) dialer { return c.dial(addressOf(name) + ":443") })
 	t.Run("first visit", s.firstVisit)
+	t.Run("the health page names the version", func(t *testing.T) {
+		want := daemon.ImageVersion(c.file(daemon.OSRelease))
+		if h := s.setup.Do(t, 200, "GET", "health", nil); want == "" || h["version"] != want {
+			t.Errorf("it says %v, the image says %q", h["version"], want)
+		}
+	})
 	t.Run("media answers in every zone", func(t *testing.T) {
 		for _, at := range []string{"10.0.2.15", "10.20.0.1", "10.21.0.1", "10.1.30.5"} {
 			if err := c.inside(func() error { asksSTUN(t, at, at+":50000"); return nil }); err != nil {

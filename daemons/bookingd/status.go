@@ -15,6 +15,7 @@ import (
 	"sallyport/appliance/linkspec"
 	"sallyport/appliance/outbox"
 	"sallyport/appliance/store"
+	"sallyport/appliance/unit"
 )
 
 // status gathers what sallyportctl status and the health page show.
@@ -122,8 +123,11 @@ func (h *house) disk(now time.Time) linkspec.Part {
 	return p
 }
 
-// version is the commit that the program was built from.
+// version is the appliance's; where bookingd runs outside of an image, the commit that it was built from.
 func version() string {
+	if v := unit.ImageVersion(unit.OSRelease); v != "" {
+		return v
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

@@ -1,6 +1,7 @@
 package phases
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sallyport/appliance/unit"
 )
 
 // VerdictFile has the last verdict of this boot, below Run.
@@ -16,16 +19,7 @@ const VerdictFile = "verdict"
 
 // Version is the version of the image that runs.
 func (m *Machine) Version() string {
-	raw, err := os.ReadFile(filepath.Join(m.Root, "lib/os-release"))
-	if err != nil {
-		return "unknown"
-	}
-	for line := range strings.Lines(string(raw)) {
-		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "IMAGE_VERSION="); ok {
-			return strings.Trim(v, `"`)
-		}
-	}
-	return "unknown"
+	return cmp.Or(unit.ImageVersion(filepath.Join(m.Root, "lib/os-release")), "unknown")
 }
 
 // Slot is the half of the disk that the system runs from: a or b, by the number of its partition.
