@@ -20,12 +20,12 @@ type letter struct {
 }
 
 // onlyNews are the notices to a visitor that come as news alone.
-var onlyNews = map[string]bool{"contact.received": true, "visit.requested": true}
+var onlyNews = map[string]bool{"contact.received": true, "visit.requested": true, "visit.suggested": true}
 
 // pages are the places of the visitor's pages that mails lead to. A token travels behind '#', which no server sees.
 var pages = map[string]string{
 	"account.activate": "/activate#", "account.active": "/sign-in", "account.exists": "/sign-in", "account.locked": "/sign-in",
-	"identity": "/identity", "contact": "/people", "visit": "/visits",
+	"identity": "/identity", "identity.verified": "/people/add", "contact": "/people", "visit": "/visits",
 }
 
 // write writes a notice as a mail in the visitor's language, with the times of the facility's zone and their own. A

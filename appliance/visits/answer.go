@@ -83,7 +83,7 @@ func (vs *Visits) Accept(tx *store.Tx, by ident.Actor, id ident.Visit) (Visit, e
 	if err := vs.People.MarkMet(tx, v.Contact); err != nil {
 		return Visit{}, err
 	}
-	return v, vs.openRequest(tx, by, "visit.accept", "visit.requested", &v, AwaitingStaff, f)
+	return v, vs.openRequest(tx, by, "visit.accept", &v, AwaitingStaff, f)
 }
 
 // Approve is the yes of staff. All checks run again.

@@ -7,6 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"sallyport/appliance/audit"
+	"sallyport/appliance/ident"
+	"sallyport/appliance/outbox"
 	"sallyport/appliance/policy"
 	"sallyport/appliance/store"
 	"sallyport/appliance/visits"
@@ -89,5 +91,41 @@ func TestReferencesDiffer(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"BBB-222", "CCC-333"}, refs); diff != "" {
 		t.Errorf("references mismatch (-want +got):\n%s", diff)
+	}
+}
+
+// Who has suggested a time is not asked for an answer: only the other side is invited.
+func TestOnlyTheOtherSideIsInvited(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		by         func(*site) ident.Actor
+		to, waiter string
+	}{
+		{"the visitor suggests", func(s *site) ident.Actor { return s.visitorBy }, "inmate", "visitor"},
+		{"the inmate suggests", func(s *site) ident.Actor { return s.inmateBy }, "visitor", "inmate"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := open(t, policy.CountyJail, 2, 2, 1)
+			r := s.ask(0, on(4, 14, 0))
+			r.Mode, r.Ticked = visits.Suggest, true
+			got := map[string]string{}
+			s.do(t, func(tx *store.Tx) error {
+				v, err := s.Book(tx, tt.by(s), r, "")
+				if err != nil {
+					return err
+				}
+				side := map[string]string{string(v.Main): "visitor", string(v.Inmate): "inmate"}
+				all, err := outbox.Notices(tx, 0, 100)
+				for _, n := range all {
+					if n.Subject == string(v.ID) {
+						got[n.Template] += side[n.To]
+					}
+				}
+				return err
+			})
+			if diff := cmp.Diff(map[string]string{"visit.invited": tt.to, "visit.suggested": tt.waiter}, got); diff != "" {
+				t.Errorf("notices mismatch (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package visits
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -212,15 +213,16 @@ func (vs *Visits) settle(tx *store.Tx, by ident.Actor, v *Visit, mode Mode, f Fa
 		if by.Is(ident.ByInmate) {
 			v.WaitingOn = "visitor"
 		}
-		return vs.openRequest(tx, by, "visit.suggest", "visit.invited", v, Suggested, f)
+		return vs.openRequest(tx, by, "visit.suggest", v, Suggested, f)
 	case staffDecide(f, v.Class):
-		return vs.openRequest(tx, by, "visit.request", "visit.requested", v, AwaitingStaff, f)
+		return vs.openRequest(tx, by, "visit.request", v, AwaitingStaff, f)
 	}
 	return vs.confirm(tx, by, "visit.confirm", v, f)
 }
 
-// openRequest makes the visit wait for somebody, with its slots or without, as policy has it.
-func (vs *Visits) openRequest(tx *store.Tx, by ident.Actor, event, notice string, v *Visit, to State, f Facts) error {
+// openRequest makes the visit wait for somebody, with its slots or without, as policy has it. Only who is to answer a
+// suggestion is invited; the other side hears that it is on its way.
+func (vs *Visits) openRequest(tx *store.Tx, by ident.Actor, event string, v *Visit, to State, f Facts) error {
 	if !policy.BookingRequestReserves.Of(f.rules) {
 		if err := vs.free(tx, v); err != nil {
 			return err
@@ -233,11 +235,14 @@ func (vs *Visits) openRequest(tx *store.Tx, by ident.Actor, event, notice string
 	if err := vs.step(tx, by, event, v, to, "", f.rules); err != nil {
 		return err
 	}
-	to2 := v.both()
 	if to == AwaitingStaff {
-		to2 = append(to2, "staff:clerk")
+		return vs.notify(tx, "visit.requested", *v, append(v.both(), "staff:clerk")...)
 	}
-	return vs.notify(tx, notice, *v, to2...)
+	invited, waits := string(v.Inmate), string(v.Main)
+	if v.WaitingOn == "visitor" {
+		invited, waits = waits, invited
+	}
+	return errors.Join(vs.notify(tx, "visit.invited", *v, invited), vs.notify(tx, "visit.suggested", *v, waits))
 }
 
 // confirm takes what the visit needs, for good, and ends "first visit" for the pair.

@@ -95,6 +95,7 @@ export default {
     'contact.ended': 'Nid yw person ar eich rhestr mwyach.',
     'contact.received': 'Rydym wedi anfon eich cais ymlaen.',
     'visit.invited': 'Mae rhywun yn gofyn i chi am ymweliad.',
+    'visit.suggested': 'Rydych wedi awgrymu ymweliad. Rydym yn aros am yr ateb.',
     'visit.requested': 'Mae ymweliad yn aros am staff.',
     'visit.confirmed': 'Mae ymweliad wedi’i gadarnhau.',
     'visit.declined': 'Gwrthodwyd ymweliad.',

@@ -96,6 +96,7 @@ export default {
     'contact.ended': 'A person is no longer on your list.',
     'contact.received': 'We have passed on your request.',
     'visit.invited': 'Someone asks you for a visit.',
+    'visit.suggested': 'You have suggested a visit. We wait for the answer.',
     'visit.requested': 'A visit waits for staff.',
     'visit.confirmed': 'A visit is confirmed.',
     'visit.declined': 'A visit was declined.',

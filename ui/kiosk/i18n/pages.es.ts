@@ -95,6 +95,7 @@ export default {
     'contact.ended': 'Una persona ya no está en su lista.',
     'contact.received': 'Enviamos su solicitud.',
     'visit.invited': 'Alguien le pide una visita.',
+    'visit.suggested': 'Propuso una visita. Esperamos la respuesta.',
     'visit.requested': 'Una visita espera al personal.',
     'visit.confirmed': 'Una visita está confirmada.',
     'visit.declined': 'Una visita fue rechazada.',
