@@ -8,7 +8,7 @@ export default {
   'auth.wrong': (p: P) => join('Nid yw’r rhif ffôn neu’r PIN yn gywir. Gwiriwch y ddau a rhowch gynnig arall arni.', p.left && `Mae gennych ${p.left} cynnig ar ôl.`),
   'auth.locked': (p: P) =>
     join('Rydym wedi cloi eich cyfrif oherwydd bod y PIN yn anghywir 5 gwaith.', p.until ? `Rhowch gynnig arall arni am ${p.until}, neu ailosodwch eich PIN nawr.` : 'Rhowch gynnig arall arni wedyn, neu ailosodwch eich PIN nawr.'),
-  'auth.notActive': 'Mae angen i chi droi eich cyfrif ymlaen yn gyntaf. Agorwch ein e-bost a dewiswch ‘Activate account’. Gallwn ei anfon eto.',
+  'auth.notActive': 'Mae angen i chi droi eich cyfrif ymlaen yn gyntaf. Agorwch ein e-bost a dilynwch y ddolen ynddo. Gallwn ei anfon eto.',
   'auth.linkOld': 'Mae’r ddolen hon yn rhy hen i’w defnyddio. Dewiswch ‘Anfon dolen newydd’. Mae’r un newydd yn para 24 awr.',
   'auth.newDevice': 'Nid ydym yn adnabod y ffôn neu’r cyfrifiadur hwn eto. Teipiwch y cod 6 digid a anfonwyd atoch.',
   'auth.codeWrong': 'Nid yw’r cod hwnnw’n gywir. Gwiriwch ef a rhowch gynnig arall arni, neu dewiswch ‘Anfon cod newydd’.',
@@ -85,7 +85,7 @@ export default {
   'field.pinOwn': 'Teipiwch eich PIN. Mae ganddo 6 rhif.',
   'field.pinSame': 'Nid yw’r 2 PIN yr un fath. Teipiwch y PIN eto.',
   'field.code': 'Teipiwch 6 rhif y cod.',
-  'field.date': 'Teipiwch ddyddiad go iawn, fel 27 3 1990.',
+  'field.date': 'Teipiwch ddyddiad go iawn mewn rhifau.',
   'field.adult': 'Rhaid i chi fod yn 18 neu’n hŷn i gael cyfrif.',
   'field.choose': 'Dewiswch 1 o’r rhestr.',
   'field.used': 'Mae cyfrif yn defnyddio hwn. Mewngofnodwch, neu defnyddiwch un arall.',

@@ -8,7 +8,7 @@ export default {
   'auth.wrong': (p: P) => join('The phone number or PIN is not right. Check both and try again.', tries(p.left)),
   'auth.locked': (p: P) =>
     join('We have locked your account because the PIN was wrong 5 times.', p.until ? `Try again at ${p.until}, or reset your PIN now.` : 'Try again later, or reset your PIN now.'),
-  'auth.notActive': 'You need to turn on your account first. Open our email and select ‘Activate account’. We can send it again.',
+  'auth.notActive': 'You need to turn on your account first. Open our email and follow its link. We can send it again.',
   'auth.linkOld': 'This link is too old to use. Select ‘Send a new link’. The new one lasts 24 hours.',
   'auth.newDevice': 'We do not know this phone or computer yet. Type the 6-digit code that we sent you.',
   'auth.codeWrong': 'That code is not right. Check it and try again, or select ‘Send a new code’.',
@@ -99,7 +99,7 @@ export default {
   'field.pinOwn': 'Type your PIN. It has 6 numbers.',
   'field.pinSame': 'The 2 PINs are not the same. Type the PIN again.',
   'field.code': 'Type the 6 numbers of the code.',
-  'field.date': 'Type a real date, like 27 3 1990.',
+  'field.date': 'Type a real date in numbers.',
   'field.adult': 'You must be 18 or over to have an account.',
   'field.choose': 'Choose 1 of the list.',
   'field.used': 'This is in use by an account. Sign in, or use another one.',

@@ -7,7 +7,7 @@ const join = (...s: (string | false | undefined)[]) => s.filter(Boolean).join(' 
 export default {
   'auth.wrong': (p: P) => join('El número de teléfono o el PIN no es correcto. Revise los dos e intente de nuevo.', p.left && (p.left === '1' ? 'Le queda 1 intento.' : `Le quedan ${p.left} intentos.`)),
   'auth.locked': (p: P) => join('Bloqueamos su cuenta porque el PIN falló 5 veces.', p.until ? `Intente de nuevo a las ${p.until} o cambie su PIN ahora.` : 'Intente más tarde o cambie su PIN ahora.'),
-  'auth.notActive': 'Primero tiene que activar su cuenta. Abra nuestro correo y elija ‘Activate account’. Podemos enviarlo de nuevo.',
+  'auth.notActive': 'Primero tiene que activar su cuenta. Abra nuestro correo y siga su enlace. Podemos enviarlo de nuevo.',
   'auth.linkOld': 'Este enlace es demasiado viejo. Elija ‘Enviar un enlace nuevo’. El nuevo dura 24 horas.',
   'auth.newDevice': 'Aún no conocemos este teléfono o computadora. Escriba el código de 6 números que le enviamos.',
   'auth.codeWrong': 'Ese código no es correcto. Revíselo e intente de nuevo, o elija ‘Enviar un código nuevo’.',
@@ -81,7 +81,7 @@ export default {
   'field.pinOwn': 'Escriba su PIN. Tiene 6 números.',
   'field.pinSame': 'Los 2 PIN no son iguales. Escriba el PIN de nuevo.',
   'field.code': 'Escriba los 6 números del código.',
-  'field.date': 'Escriba una fecha real, como 27 3 1990.',
+  'field.date': 'Escriba una fecha real en números.',
   'field.adult': 'Debe tener 18 años o más para tener una cuenta.',
   'field.choose': 'Elija 1 de la lista.',
   'field.used': 'Una cuenta ya usa esto. Inicie sesión o use otro.',
