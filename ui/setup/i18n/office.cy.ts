@@ -81,6 +81,6 @@ export default {
     hours: 'Gosodwch oriau ymweld',
     devices: (p) => `Mae gan ${p.n} o ${p.of} gorsaf ddyfais`,
     devicesNone: 'Trowch ddyfeisiau’n orsafoedd',
-    facility: 'Enwch y cyfleuster',
+    facility: 'Gwiriwch ei enw a dywedwch sut mae teuluoedd yn cysylltu â chi',
   },
 } satisfies Like<typeof en>;

@@ -81,6 +81,6 @@ export default {
     hours: 'Set visiting hours',
     devices: (p: { n: number; of: number }) => `${p.n} of ${p.of} stations have a device`,
     devicesNone: 'Turn devices into stations',
-    facility: 'Name the facility',
+    facility: 'Check its name and say how families reach you',
   },
 };

@@ -81,6 +81,6 @@ export default {
     hours: 'Ponga el horario de visitas',
     devices: (p) => `${p.n} de ${p.of} estaciones tienen aparato`,
     devicesNone: 'Convierta aparatos en estaciones',
-    facility: 'Nombre el centro',
+    facility: 'Revise su nombre y diga cómo le llaman las familias',
   },
 } satisfies Like<typeof en>;
