@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,9 @@ func TestRecoveryKeyIsShownUntilWrittenDown(t *testing.T) {
 	}
 	if m.RecoveryKey() != "" {
 		t.Error("the key is shown on")
+	}
+	if all, err := Read(m.Run); err != nil || !slices.ContainsFunc(all, func(r Result) bool { return r.Phase == Recovery && r.State == Done }) {
+		t.Errorf("the phase does not hear of it: %+v, %v", all, err)
 	}
 	m = b.boot()
 	if r := ran(t, m, List())[Recovery]; r.State != Done || b.slots[0] != key {

@@ -99,7 +99,8 @@ func nothing(context.Context, *Machine) error { return nil }
 // Run goes through a list and returns the result of each. It writes them down after each phase, so that a phase that hangs
 // can be seen; after ends are told to hear, which may be nil.
 func Run(ctx context.Context, m *Machine, list []Phase, hear func(Result)) ([]Result, error) {
-	results := slices.Clone(m.results(list))
+	results := m.results(list)
+	var ran []Result
 	stand := map[string]string{}
 	for _, r := range results {
 		stand[r.Phase] = r.State
@@ -113,7 +114,8 @@ func Run(ctx context.Context, m *Machine, list []Phase, hear func(Result)) ([]Re
 		if r.full {
 			stand[p.Name] = Waiting // the next may try
 		}
-		results = append(results, r.Result)
+		ran = append(ran, r.Result)
+		results = append(m.results(list), ran...) // anew: somebody may have confirmed the recovery key meanwhile
 		if hear != nil {
 			hear(r.Result)
 		}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -217,7 +218,25 @@ func (m *Machine) Confirm(ctx context.Context, said string) error {
 	if err := os.Remove(filepath.Join(m.Run, shownFolder, shownFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return nil
+	return m.recoveryConfirmed(ctx)
+}
+
+// recoveryConfirmed makes the phase of this boot say so: it waited for nothing else, and does not run again.
+func (m *Machine) recoveryConfirmed(ctx context.Context) error {
+	found, err := recoveryDone(ctx, m)
+	if err != nil {
+		return err
+	}
+	results, err := Read(m.Run)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(results, func(r Result) bool { return r.Phase == Recovery })
+	if i < 0 {
+		return nil
+	}
+	results[i] = Result{Phase: Recovery, State: Done, Says: found, Took: results[i].Took, At: m.Clock.Now()}
+	return m.keep(results)
 }
 
 // Reseal makes the TPM of this machine open the disk again, by a recovery key that somebody types: after a new board, new
