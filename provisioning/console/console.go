@@ -122,6 +122,7 @@ func (c *Console) page() Page {
 	site, err := m.Ruling()
 	if err == nil && site != nil {
 		p.Facility, p.Blank = site.Facility.Name, site.Console.Show == "blank"
+		p.Door = "https://" + site.Zones.Management.Name + ", or https:// and the address of mgmt0."
 	}
 	p.Addresses = c.addresses()
 	p.Authority = fingerprint(filepath.Join(m.State, "site/authority.crt"))

@@ -45,9 +45,9 @@ func TestLines(t *testing.T) {
 	if diff := cmp.Diff(want, page.Lines()); diff != "" {
 		t.Errorf("Lines mismatch (-want +got):\n%s", diff)
 	}
-	page.Facility, page.Phases[1].State, page.Recovery = "Harbour", "done", key
+	page.Facility, page.Phases[1].State, page.Recovery, page.Door = "Harbour", "done", key, "https://sallyport.example"
 	text := strings.Join(page.Lines(), "\n")
-	for _, part := range []string{"Facility: Harbour", "all 2 phases are done", "Recovery key: " + key, "its first and its last group"} {
+	for _, part := range []string{"Facility: Harbour", "all 2 phases are done", "Recovery key: " + key, "its first and its last group", "on the setup door: https://sallyport.example"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("%q is not in:\n%s", part, text)
 		}

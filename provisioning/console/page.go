@@ -21,6 +21,7 @@ type Page struct {
 	Facility  string // "" before there is a site file
 	Addresses []string
 	Authority string // fingerprint
+	Door      string // where the setup door is; "" before there is a site file
 	Claim     string // code; "" when there is none to show
 	Claimed   bool
 	Recovery  string // key that nobody has written down yet
@@ -63,7 +64,11 @@ func (p Page) Lines() []string {
 		lines = append(lines, "The recovery key is not confirmed: type the whole key once and press Enter.")
 	}
 	if p.Claim != "" {
-		lines = append(lines, "Claim code: "+p.Claim, "With it the first administrator is made, on the setup door.")
+		where := "With it the first administrator is made, on the setup door."
+		if p.Door != "" {
+			where = "With it the first administrator is made, on the setup door: " + p.Door
+		}
+		lines = append(lines, "Claim code: "+p.Claim, where)
 	}
 	if p.Said != "" {
 		lines = append(lines, p.Said)
