@@ -4,7 +4,7 @@
 import { api, ask, setCSRF, whenSignedOut, type Schema } from '../shared/api/client.ts';
 import { Problem } from '../shared/api/problems.ts';
 import { standAt } from '../shared/i18n/errors.ts';
-import { i18n, preferred } from '../shared/i18n/index.svelte.ts';
+import { i18n, preferred, remembered } from '../shared/i18n/index.svelte.ts';
 import './words.ts';
 
 export type Step = 'admin' | 'key' | 'signIn' | 'facility' | 'open';
@@ -64,7 +64,7 @@ class Setup {
         if (p.status === 401) return undefined;
         throw p;
       });
-      await i18n.use(preferred(navigator.languages));
+      await i18n.begin(remembered() ?? preferred(navigator.languages));
       this.signedIn(session);
       this.problem = undefined;
       this.ready = true;

@@ -5,7 +5,7 @@ import { api, ask, setCSRF, whenSignedOut, type Schema } from '../shared/api/cli
 import { Problem } from '../shared/api/problems.ts';
 import { listen, type Change } from '../shared/api/sse.ts';
 import { standAt } from '../shared/i18n/errors.ts';
-import { i18n, preferred } from '../shared/i18n/index.svelte.ts';
+import { i18n, preferred, remembered } from '../shared/i18n/index.svelte.ts';
 import { date, time } from '../shared/lib/time.ts';
 import { wall } from './wall.svelte.ts';
 import './words.ts';
@@ -43,7 +43,7 @@ class Staff {
         if (p.status === 401) return undefined;
         throw p;
       });
-      await i18n.use(preferred(navigator.languages));
+      await i18n.begin(remembered() ?? preferred(navigator.languages));
       this.signedIn(session);
       this.ready = true;
     } catch (e) {

@@ -34,7 +34,7 @@ class Visitor {
         throw p;
       });
       const wanted = preferred(navigator.languages);
-      await i18n.use(session?.visitor?.language ?? (config.languages.includes(wanted) ? wanted : config.language));
+      await i18n.begin(session?.visitor?.language ?? (config.languages.includes(wanted) ? wanted : config.language));
       this.signedIn(session);
       this.ready = true;
     } catch (e) {

@@ -23,6 +23,7 @@ class I18n {
   private late: Promise<void>[] = [];
   /** The language that was asked for last; what comes while it loads must speak it too. */
   private wanted: Lang = 'en';
+  private picked = false;
 
   add(book: Book) {
     this.books.push(book);
@@ -32,6 +33,17 @@ class I18n {
   /** Waits for the catalogues that came with a lazy page; a page is drawn after it. */
   async settle(): Promise<void> {
     await Promise.all(this.late.splice(0));
+  }
+
+  /** What a page begins with; whoever has picked a language while it was starting keeps theirs. */
+  async begin(lang: Lang): Promise<void> {
+    if (!this.picked) await this.use(lang);
+  }
+
+  /** Somebody's own choice. */
+  async pick(lang: Lang): Promise<void> {
+    this.picked = true;
+    await this.use(lang);
   }
 
   /** Loads every catalogue of the language, then switches; the page never shows a mix. */
@@ -68,6 +80,26 @@ export function plural(lang: Lang, n: number, forms: Partial<Record<Intl.LDMLPlu
   let r = rules.get(lang);
   if (!r) rules.set(lang, (r = new Intl.PluralRules(lang)));
   return forms[r.select(n)] ?? forms.other;
+}
+
+const memory = 'language';
+
+/** Keeps a choice for the next time that a page of this door is loaded; for browsers that belong to somebody. */
+export function remember(lang: Lang): void {
+  try {
+    localStorage.setItem(memory, lang);
+  } catch {
+    // A browser that keeps nothing asks again.
+  }
+}
+
+/** The choice that was kept here, if there is one. */
+export function remembered(): Lang | undefined {
+  try {
+    return langs.find((l) => l === localStorage.getItem(memory));
+  } catch {
+    return undefined;
+  }
 }
 
 /** The language a browser asks for, if we speak it. */
