@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
 	"sallyport/appliance/fault"
 	"sallyport/appliance/linkclient"
+	"sallyport/provisioning/phases"
 	"sallyport/provisioning/update"
 )
 
@@ -142,8 +142,7 @@ func fromStick(t *tool, b *update.Box, asked bool) (err error) {
 		if err := systemctl(t.ctx, "start", stickModule); err != nil {
 			return err
 		}
-		// It ends when udev has named what the driver found, and fails when that takes too long; then there is no label.
-		_ = exec.CommandContext(t.ctx, "udevadm", "wait", "--timeout=10", stickDevice).Run()
+		phases.Appears(t.ctx, stickDevice) // what it is not, is said below
 	}
 	if _, err := os.Stat(stickDevice); errors.Is(err, os.ErrNotExist) {
 		if !asked {

@@ -33,6 +33,7 @@ type board struct {
 	calls   []string
 	mounted bool
 	cut     func(step, path string) error
+	late    func() // what the driver of sticks does when it is loaded
 }
 
 func newBoard(t *testing.T) *board {
@@ -147,7 +148,10 @@ func (b *board) tool(_ context.Context, input []byte, name string, args ...strin
 	case line == "systemctl stop "+stickMount:
 		b.mounted = false
 		return nil, os.Remove(b.path("run/stick"))
-	case name == "udevadm" || line == "systemctl start "+stickModule:
+	case line == "systemctl start "+stickModule:
+		if b.late != nil {
+			b.late()
+		}
 		return nil, nil
 	}
 	return nil, fmt.Errorf("no such program: %s", line)
@@ -164,6 +168,28 @@ func (b *board) plug(files map[string]string) {
 		b.write("stick-files/"+name, text)
 	}
 	b.write("dev/disk/by-label/SALLYPORT", "")
+}
+
+// unnamed makes the stick one on USB: it has its name a moment after the driver is loaded, as udev does it.
+func (b *board) unnamed() {
+	b.t.Helper()
+	label := b.path("dev/disk/by-label/SALLYPORT")
+	if err := os.Remove(label); err != nil {
+		b.t.Fatal(err)
+	}
+	b.write("sys/bus/usb/devices/1-1:1.0/bInterfaceClass", "08\n")
+	named := make(chan error, 1)
+	b.late = func() { time.AfterFunc(300*time.Millisecond, func() { named <- os.WriteFile(label, nil, 0o600) }) }
+	b.t.Cleanup(func() {
+		select {
+		case err := <-named:
+			if err != nil {
+				b.t.Error(err)
+			}
+		case <-time.After(time.Minute):
+			b.t.Error("the driver of sticks was not loaded")
+		}
+	})
 }
 
 // disks is the kernel's view of one disk with the data below encryption and the system below verity, as a box has it.

@@ -88,6 +88,10 @@ func TestSeedsMakeTheSite(t *testing.T) {
 	}{
 		{"firmware", func(b *board) { b.write("credentials/site", text) }, "taken from the firmware", "", Done, Done},
 		{"stick", func(b *board) { b.plug(map[string]string{"site.toml": text}) }, "unsigned", "", Done, Done},
+		{"stick on USB, named a moment after its driver is there", func(b *board) {
+			b.plug(map[string]string{"site.toml": text})
+			b.unnamed()
+		}, "taken from the stick SALLYPORT", "", Done, Done},
 		{"stick goes first", func(b *board) {
 			b.write("credentials/site", "nonsense")
 			b.plug(map[string]string{"site.toml": text})

@@ -96,14 +96,33 @@ func (m *Machine) stickThere(ctx context.Context) (bool, error) {
 	if _, err := m.Tool(ctx, nil, "systemctl", "start", stickModule); err != nil {
 		return false, fault.New("phases.seed", fault.Unavailable, "The driver of sticks cannot be loaded.").WithCode("seed.driver").Because(err)
 	}
-	within, cancel := context.WithTimeout(ctx, stickWithin)
-	defer cancel()
-	// It ends when udev has named what the driver found, and fails when that takes too long; then there is no label.
-	if _, err := m.Tool(within, nil, "udevadm", "wait", "--timeout=10", label); err != nil {
+	if !Appears(ctx, label) {
 		m.Log.Info("nothing on USB has the label SALLYPORT", "op", "phases.seed")
+		return false, nil
 	}
-	_, err := os.Stat(label)
-	return err == nil, nil
+	return true, nil
+}
+
+// namedWithin is how long the driver of sticks and udev get to find a stick and to name it.
+const namedWithin = 10 * time.Second
+
+// Appears waits until udev has made a name in /dev, 10 s at most, and tells whether it is there. It looks again and again:
+// who reads sticks has no network, and udev tells its news, which "udevadm wait" hears, over one.
+func Appears(ctx context.Context, name string) bool {
+	within, cancel := context.WithTimeout(ctx, namedWithin)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(name); err == nil {
+			return true
+		}
+		select {
+		case <-within.Done():
+			return false
+		case <-tick.C:
+		}
+	}
 }
 
 // storesOnUSB looks for an interface of the class "mass storage".
