@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"sallyport/appliance/api/doortest"
 	"sallyport/appliance/clock"
 	"sallyport/appliance/entry"
 	"sallyport/appliance/entry/entrytest"
@@ -285,7 +286,7 @@ func TestOneAddressCannotTakeAll(t *testing.T) {
 	if err := held[0].Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a place", func() bool { return b.split.Counts().Open == 2 })
+	doortest.Eventually(t, patience, "a place", func() bool { return b.split.Counts().Open == 2 })
 	if got := ask(t, tls.Client(b.raw("https-visitor"), b.config("visit.example")), "hello"); !strings.HasPrefix(got, "visitor ") {
 		t.Errorf("after one left: %q", got)
 	}
@@ -297,7 +298,7 @@ func TestDoorAway(t *testing.T) {
 	if err := tls.Client(b.raw("https-visitor"), b.config("away.example")).Handshake(); err == nil {
 		t.Error("a door that is not there answers")
 	}
-	eventually(t, "the count", func() bool { return b.split.Counts().Unserved == 1 })
+	doortest.Eventually(t, patience, "the count", func() bool { return b.split.Counts().Unserved == 1 })
 	if got := ask(t, tls.Client(b.raw("https-visitor"), b.config("visit.example")), "hello"); !strings.HasPrefix(got, "visitor ") {
 		t.Errorf("another door: %q", got)
 	}
@@ -339,7 +340,7 @@ func TestHalfAnEnd(t *testing.T) {
 	if got, err := io.ReadAll(c); err != nil || string(got) != "the answer" {
 		t.Errorf("the client heard %q, %v", got, err)
 	}
-	eventually(t, "the end", func() bool { return b.split.Counts().Open == 0 })
+	doortest.Eventually(t, patience, "the end", func() bool { return b.split.Counts().Open == 0 })
 }
 
 // At the end a reply in flight is finished, then the rest is closed.
@@ -348,7 +349,7 @@ func TestEndWaitsForReplies(t *testing.T) {
 	c := tls.Client(b.raw("https-visitor"), b.config("visit.example"))
 	ask(t, c, "hello")
 	silent := b.raw("https-visitor")
-	eventually(t, "both", func() bool { return b.split.Counts().Open == 2 })
+	doortest.Eventually(t, patience, "both", func() bool { return b.split.Counts().Open == 2 })
 	b.stop()
 	ends(t, silent)
 	if got := ask(t, c, "still there"); !strings.HasSuffix(got, "still there") {
@@ -369,21 +370,6 @@ func TestRoutesNeedTheirSockets(t *testing.T) {
 	_, err := split.New(nil, []split.Route{{Socket: "https-staff", Name: "a.example", To: "/x"}}, slog.New(slog.DiscardHandler))
 	if !fault.Is(err, fault.Invalid) {
 		t.Errorf("New = %v, want Invalid", err)
-	}
-}
-
-// eventually waits for what a goroutine of the server brings about.
-func eventually(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	end := time.After(patience)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-end:
-			t.Fatalf("waited %v for %s", patience, what)
-		case <-tick.C:
-		}
 	}
 }
 
