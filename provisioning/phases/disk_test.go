@@ -2,6 +2,7 @@ package phases
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -75,6 +76,34 @@ func TestRecoveryKeyIsShownUntilWrittenDown(t *testing.T) {
 	b.sealed = false
 	if r := ran(t, b.boot(), List())[Recovery]; r.State != Done || !strings.Contains(r.Says, "passphrase") {
 		t.Errorf("without a TPM: %+v", r)
+	}
+}
+
+// The late phases wait for the daemons, for minutes; meanwhile somebody types the key on the console.
+func TestConfirmationWhilePhasesRun(t *testing.T) {
+	b := newBoard(t)
+	b.disks()
+	m := b.boot()
+	ran(t, m, List())
+	done := func(context.Context, *Machine) (string, error) { return "so", nil }
+	slow := func(ctx context.Context, m *Machine) (string, error) { return "so", m.Confirm(ctx, m.RecoveryKey()) }
+	late := []Phase{{Name: Clock, Done: done}, {Name: Database, Done: slow, Do: nothing}, {Name: Roster, Done: done}}
+	results, err := Run(t.Context(), m, late, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := Read(m.Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for from, all := range map[string][]Result{"returned": results, "written down": written} {
+		if n := len(all); n != len(List())+len(late) {
+			t.Errorf("%s: %d results", from, n)
+		}
+		at := slices.IndexFunc(all, func(r Result) bool { return r.Phase == Recovery })
+		if at < 0 || all[at].State != Done {
+			t.Errorf("%s: the confirmation that came meanwhile is lost: %+v", from, all)
+		}
 	}
 }
 
