@@ -29,7 +29,15 @@ export interface Row {
 
 const gone = new Set(['declined', 'expired', 'withdrawn', 'rejected', 'auto_rejected', 'cancelled']);
 
-export function board(day: Schema['Schedule']): { columns: number[]; rows: Row[] } {
+export interface Board {
+  /** Minutes since midnight at which each column begins. */
+  columns: number[];
+  rows: Row[];
+  /** Columns of the day's shortest visit, two at most: that many have to be wide enough for a name. */
+  shortest: number;
+}
+
+export function board(day: Schema['Schedule']): Board {
   const visits = day.visits.filter((v) => !gone.has(v.state));
   const starts = visits.map((v) => minutes(v.time));
   const ends = visits.map((v) => minutes(v.time) + v.minutes);
@@ -51,7 +59,8 @@ export function board(day: Schema['Schedule']): { columns: number[]; rows: Row[]
   const rows = day.stations.filter((s) => s.state !== 'retired').map((s) => row(s.id, visits.filter((v) => v.station_id === s.id), s));
   const loose = visits.filter((v) => !v.station_id || !known.has(v.station_id));
   if (loose.length > 0) rows.push(row('', loose));
-  return { columns, rows };
+  const spans = rows.flatMap((r) => r.lanes.flat()).flatMap((c) => (c.visit ? [c.span] : []));
+  return { columns, rows, shortest: Math.min(2, ...spans) };
 }
 
 function lanes(list: Schema['StaffVisit'][], from: number, width: number): Cell[][] {

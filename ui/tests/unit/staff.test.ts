@@ -43,6 +43,12 @@ describe('the board of a day', () => {
     expect(b.rows[0]?.lanes[0]?.map((c) => c.closed ?? c.visit?.id ?? '')).toEqual(['device_maintenance', 'device_maintenance', '1', '']);
     expect(b.rows[1]?.lanes[0]?.some((c) => c.closed)).toBe(false);
   });
+  test('makes columns as wide as the name of its shortest visit needs', () => {
+    expect(board(day([])).shortest).toBe(2);
+    expect(board(day([visit('1', '09:00', 30, 'a'), visit('2', '09:30', 60, 'b')])).shortest).toBe(2);
+    expect(board(day([visit('1', '09:00', 30, 'a'), visit('2', '09:30', 10, 'b')])).shortest).toBe(1);
+    expect(board(day([visit('1', '09:00', 30, 'a'), visit('2', '09:30', 10, 'b', 'cancelled')])).shortest).toBe(2);
+  });
   test('does not show a retired station', () => {
     expect(board(day([], [station('a'), station('old', 'retired')])).rows.map((r) => r.key)).toEqual(['a']);
   });
