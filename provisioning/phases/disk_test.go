@@ -77,6 +77,10 @@ func TestRecoveryKeyIsShownUntilWrittenDown(t *testing.T) {
 	if r := ran(t, b.boot(), List())[Recovery]; r.State != Done || !strings.Contains(r.Says, "passphrase") {
 		t.Errorf("without a TPM: %+v", r)
 	}
+	b.slots = nil
+	if err := m.Confirm(t.Context(), key); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "no recovery key") {
+		t.Errorf("a key for a disk that has none: %v", err)
+	}
 }
 
 // The late phases wait for the daemons, for minutes; meanwhile somebody types the key on the console.

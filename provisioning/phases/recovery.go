@@ -193,10 +193,19 @@ func (m *Machine) RecoveryKey() string {
 func (m *Machine) Confirm(ctx context.Context, said string) error {
 	all := strings.Split(m.RecoveryKey(), "-")
 	typed := strings.FieldsFunc(strings.ToLower(said), func(r rune) bool { return r == ' ' || r == '-' })
+	l, err := m.header(ctx)
+	if err != nil {
+		return err
+	}
+	slot := l.slot(tokenRecovery)
 	switch {
+	case slot == "":
+		return fault.New("phases.Confirm", fault.Invalid, "The disk of this machine has no recovery key.")
 	case len(typed) == KeyGroups:
+		// By this key and no other way: cryptsetup asks the tokens of the disk first, and the TPM opens it whatever is typed.
 		key := strings.Join(typed, "-")
-		if _, err := m.Tool(ctx, []byte(key), "cryptsetup", "open", "--test-passphrase", "--key-file=-", m.varDevice()); err != nil {
+		if _, err := m.Tool(ctx, []byte(key), "cryptsetup", "open", "--test-passphrase", "--disable-external-tokens",
+			"--key-slot="+slot, "--key-file=-", m.varDevice()); err != nil {
 			return fault.New("phases.Confirm", fault.Invalid, "That key does not open the disk.").Because(err)
 		}
 	case len(all) != KeyGroups:
@@ -204,11 +213,7 @@ func (m *Machine) Confirm(ctx context.Context, said string) error {
 	case len(typed) != 2 || typed[0] != all[0] || typed[1] != all[KeyGroups-1]:
 		return fault.New("phases.Confirm", fault.Invalid, "That is not its first and its last group. Look at what you have written down.")
 	}
-	l, err := m.header(ctx)
-	if err != nil {
-		return err
-	}
-	note, err := json.Marshal(confirmed{UUID: l.UUID, Slot: l.slot(tokenRecovery), At: m.Clock.Now().UTC().Truncate(time.Second)})
+	note, err := json.Marshal(confirmed{UUID: l.UUID, Slot: slot, At: m.Clock.Now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return err
 	}
