@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help run build ui gen check test test-go plain race test-ui fleet e2e fuzz bench lint image image-check image-nspawn image-test image-test-faults image-test-update install clean
+.PHONY: help run build ui gen check test test-go plain race test-ui fleet e2e fuzz bench lint image image-same image-check image-nspawn image-test image-test-faults image-test-update install clean
 
 export GOTOOLCHAIN := local
 BIN    := build/bin
@@ -86,6 +86,13 @@ lint: ## the linters of .golangci.yml, as pinned in .ci/lint, over everything; m
 
 image: ## the disk image, into build/image/out; root, Debian 12: IMAGE_VERSION=1.0.0, IMAGE_KERNEL=cloud, more in images/build
 	@images/build
+
+image-same: ## the image twice; the second must be the first, byte for byte; minutes
+	@echo "image-same: the same sources, archives and keys make the same disk, kernel and update"
+	images/build
+	cp build/image/out/sallyport_$(or $(IMAGE_VERSION),1.0.0).sha256 build/image/same.sha256
+	images/build
+	cd build/image/out && sha256sum --quiet -c ../same.sha256
 
 image-check: ## units, users, partitions, rules and site files as the box will read them; seconds, no image needed
 	@.ci/install
