@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sallyport/appliance/api/doortest"
 	"sallyport/images/guest"
 	"sallyport/provisioning/authority"
@@ -271,7 +273,7 @@ func TestBoot(t *testing.T) {
 }
 
 // otherBoard puts the disk under another TPM: it asks for the recovery key, refuses a wrong one, and comes up with the
-// right one.
+// right one. The console then seals it to the new TPM.
 func otherBoard(t *testing.T, box *guest.Box, key string) {
 	moved, err := box.Clone(t.Context(), workshop(t))
 	if err != nil {
@@ -294,7 +296,42 @@ func otherBoard(t *testing.T, box *guest.Box, key string) {
 		t.Fatal(err)
 	}
 	healthy(t, r)
+	// From now on by itself, and by nothing less than before.
+	for _, try := range []struct{ key, says string }{
+		{strings.Repeat("c", len(key)), `The disk was not sealed anew`},
+		{key, `This machine opens its disk again by itself`},
+	} {
+		if err := r.Type("seal " + try.key + "\r"); err != nil {
+			t.Fatal(err)
+		}
+		says(t, r, 5*time.Minute, regexp.MustCompile(try.says))
+	}
+	off(t, r)
+	sealed(t, moved)
+	r = start(t, moved)
+	healthy(t, r)
+	if asked.MatchString(r.Text()) {
+		t.Error("the disk still asks for its key")
+	}
 	r.Cut()
+}
+
+// sealed looks at what opens the data: this machine's TPM, in this state, with a version that we have signed; and one
+// recovery key.
+func sealed(t *testing.T, box *guest.Box) {
+	t.Helper()
+	p, err := guest.Find(box.Disk(), dataPartition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := guest.Encrypted(box.Disk(), p.Offset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := guest.Encryption{Slots: 2, Tokens: map[string]int{"systemd-tpm2": 1, "systemd-recovery": 1}, PCRs: []int{7}, Signed: []int{11}}
+	if diff := cmp.Diff(want, e); diff != "" {
+		t.Errorf("what opens the data (-want +got):\n%s", diff)
+	}
 }
 
 // flippedRoot changes one bit of the first block of the root that holds anything, which every start reads: the slot does

@@ -5,7 +5,6 @@ package images_test
 import (
 	"context"
 	"errors"
-	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -99,17 +98,7 @@ func TestPowerCut(t *testing.T) {
 		says(t, r, 5*time.Minute, regexp.MustCompile(try.says))
 	}
 	off(t, r)
-	p, err := guest.Find(box.Disk(), dataPartition)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := guest.Encrypted(box.Disk(), p.Offset)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := map[string]int{"systemd-tpm2": 1, "systemd-recovery": 1}; !maps.Equal(e.Tokens, want) || e.Slots != 2 {
-		t.Errorf("the disk has %d keys, known %v; want %v", e.Slots, e.Tokens, want)
-	}
+	sealed(t, box)
 }
 
 // boxName is the name of a box as its console shows it.

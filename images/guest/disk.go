@@ -93,6 +93,8 @@ func Find(disk, label string) (Partition, error) {
 type Encryption struct {
 	Slots  int            // keys that open it
 	Tokens map[string]int // who keeps a key, by kind: systemd-tpm2, systemd-recovery
+	PCRs   []int          // what the TPM's key is bound to as it was
+	Signed []int          // what it is bound to by a signature of the values
 }
 
 // luks are the first bytes of a LUKS2 header.
@@ -123,7 +125,11 @@ func Encrypted(disk string, at int64) (Encryption, error) {
 	}
 	var meta struct {
 		Keyslots map[string]json.RawMessage
-		Tokens   map[string]struct{ Type string }
+		Tokens   map[string]struct {
+			Type   string
+			PCRs   []int `json:"tpm2-pcrs"`
+			Signed []int `json:"tpm2_pubkey_pcrs"`
+		}
 	}
 	if err := json.Unmarshal(bytes.TrimRight(text, "\x00"), &meta); err != nil {
 		return Encryption{}, fmt.Errorf("read the LUKS2 header at %d: %w", at, err)
@@ -131,6 +137,7 @@ func Encrypted(disk string, at int64) (Encryption, error) {
 	e := Encryption{Slots: len(meta.Keyslots), Tokens: map[string]int{}}
 	for _, t := range meta.Tokens {
 		e.Tokens[t.Type]++
+		e.PCRs, e.Signed = append(e.PCRs, t.PCRs...), append(e.Signed, t.Signed...)
 	}
 	return e, nil
 }

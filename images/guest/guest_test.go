@@ -2,12 +2,13 @@ package guest_test
 
 import (
 	"encoding/binary"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"sallyport/images/guest"
 )
@@ -111,10 +112,11 @@ func TestEncrypted(t *testing.T) {
 	if e, err := guest.Encrypted(disk, at); err == nil {
 		t.Errorf("half a header says %+v", e)
 	}
-	write(`{"keyslots":{"0":{"type":"luks2"},"1":{"type":"luks2"}},"tokens":{"0":{"type":"systemd-tpm2","keyslots":["0"]}}}`)
+	write(`{"keyslots":{"0":{"type":"luks2"},"1":{"type":"luks2"}},"tokens":{"0":{"type":"systemd-tpm2","keyslots":["0"],"tpm2-pcrs":[7],"tpm2_pubkey_pcrs":[11]}}}`)
 	e, err := guest.Encrypted(disk, at)
-	if err != nil || e.Slots != 2 || !maps.Equal(e.Tokens, map[string]int{"systemd-tpm2": 1}) {
-		t.Errorf("the header says %+v (%v)", e, err)
+	want := guest.Encryption{Slots: 2, Tokens: map[string]int{"systemd-tpm2": 1}, PCRs: []int{7}, Signed: []int{11}}
+	if diff := cmp.Diff(want, e); err != nil || diff != "" {
+		t.Errorf("the header (-want +got):\n%s(%v)", diff, err)
 	}
 	if e, err := guest.Encrypted(disk, at+4096); err == nil {
 		t.Errorf("where no header is, one says %+v", e)
