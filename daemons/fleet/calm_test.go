@@ -140,29 +140,29 @@ func (c *calm) holdCall(t *testing.T) {
 	}
 	// Only a recorder that is at work can mark that the seat moves.
 	desk := c.worker(t, "monitor")
-	doortest.Eventually(t, 20*time.Second, "the recorder", func() bool { return recorderOf(desk.Do(t, 200, "GET", "live", nil), v.call) == "recording" })
+	doortest.Eventually(t, 20*time.Second, "the recorder", func() bool { return recorderOf(desk.Do(t, 200, "GET", "live", nil), v.Call) == "recording" })
 	older := v.Client
-	v.join(t) // the same person on another device
+	v.Join(t) // the same person on another device
 	older.Wait(t, "to be told that it is elsewhere", func() bool { return older.Last("problem")["code"] == "elsewhere" })
 	<-older.Done()
-	v.live(t)
-	i.live(t)
+	v.Live(t)
+	i.Live(t)
 	if early := time.Until(c.start); early > 250*time.Millisecond {
 		t.Errorf("live %v before its start", early)
 	}
-	v.flows(t)
-	i.flows(t)
+	v.Flows(t)
+	i.Flows(t)
 	t.Run("monitor", func(t *testing.T) { c.watch(t, v) })
 	t.Run("pause and check", func(t *testing.T) { c.pauseAndCheck(t, v, i) })
 	want := "time_up"
 	if !all() {
 		want = "staff_error"
-		c.worker(t, "monitor").Do(t, 200, "POST", "calls/"+v.call+"/end", map[string]any{"reason": want})
+		c.worker(t, "monitor").Do(t, 200, "POST", "calls/"+v.Call+"/end", map[string]any{"reason": want})
 	}
 	for _, s := range []*seat{v, i} {
 		s.WaitFor(t, 6*time.Minute, "the end", func() bool { return s.Last("ended") != nil })
 		if got := s.Last("ended")["code"]; got != want {
-			t.Errorf("%s is told that it ended by %v, want %s", s.app, got, want)
+			t.Errorf("%s is told that it ended by %v, want %s", s.who.Name, got, want)
 		}
 	}
 	if late := time.Since(c.start.Add(5 * time.Minute)); all() && (late < -time.Second || late > 2*time.Second) {
@@ -170,7 +170,7 @@ func (c *calm) holdCall(t *testing.T) {
 	}
 	state := map[string]string{"time_up": "completed", "staff_error": "terminated"}[want]
 	doortest.Eventually(t, 20*time.Second, "the outcome", func() bool { return c.self.state(t, c.visit) == state })
-	c.self.Refused(t, 409, "call_over", "POST", "visits/"+c.visit+"/join", map[string]any{"fingerprint": v.fp})
+	c.self.Refused(t, 409, "call_over", "POST", "visits/"+c.visit+"/join", map[string]any{"fingerprint": v.Print})
 	facts := c.plays(t, c.visit, "whole")
 	summary, _ := facts["summary"].(map[string]any)
 	c.recording = doortest.Str(summary, "id")
@@ -194,7 +194,7 @@ func recorderOf(wall map[string]any, call string) string {
 func (c *calm) watch(t *testing.T, v *seat) {
 	m := c.worker(t, "monitor")
 	cert, print := sfutest.Certificate(t)
-	ticket := m.Do(t, 200, "POST", "calls/"+v.call+"/monitor", map[string]any{"fingerprint": print, "purpose": "duty"})
+	ticket := m.Do(t, 200, "POST", "calls/"+v.Call+"/monitor", map[string]any{"fingerprint": print, "purpose": "duty"})
 	eye := signaltest.Dial(t, doortest.Str(ticket, "signaling"), m.Origin)
 	w := eye.Ask(t, map[string]any{"t": "join", "grant": ticket["grant"], "app": "staff", "version": "fleet"})
 	if w["kind"] != "monitor" || w["down"] != 2.0 {
@@ -213,28 +213,28 @@ func (c *calm) watch(t *testing.T, v *seat) {
 
 func (c *calm) pauseAndCheck(t *testing.T, v, i *seat) {
 	m := c.worker(t, "monitor")
-	m.Do(t, 200, "POST", "calls/"+v.call+"/pause", map[string]any{"reason": "conduct"})
+	m.Do(t, 200, "POST", "calls/"+v.Call+"/pause", map[string]any{"reason": "conduct"})
 	for _, s := range []*seat{v, i} {
 		s.Wait(t, "the pause", func() bool { return s.Phase() == "paused" })
 		if says := s.Last("state")["says"]; says != "call.paused" {
-			t.Errorf("%s is told %v", s.app, says)
+			t.Errorf("%s is told %v", s.who.Name, says)
 		}
 	}
-	v.still(t)
-	i.still(t)
+	v.Still(t)
+	i.Still(t)
 	doortest.Eventually(t, 10*time.Second, "the wall to show the pause", func() bool { return c.liveCall(t, c.visit)["phase"] == "paused" })
-	check := m.Do(t, 200, "POST", "calls/"+v.call+"/check", nil)
+	check := m.Do(t, 200, "POST", "calls/"+v.Call+"/check", nil)
 	var steps []map[string]any
 	for _, s := range doortest.List(check, "steps") {
 		steps = append(steps, map[string]any{"key": s["key"], "done": true})
 	}
 	half := map[string]any{"check": check["id"], "steps": steps[:1]}
-	m.Refused(t, 409, "check.incomplete", "POST", "calls/"+v.call+"/resume", half)
-	m.Do(t, 200, "POST", "calls/"+v.call+"/resume", map[string]any{"check": check["id"], "steps": steps})
-	v.live(t)
-	i.live(t)
-	v.flows(t)
-	i.flows(t)
+	m.Refused(t, 409, "check.incomplete", "POST", "calls/"+v.Call+"/resume", half)
+	m.Do(t, 200, "POST", "calls/"+v.Call+"/resume", map[string]any{"check": check["id"], "steps": steps})
+	v.Live(t)
+	i.Live(t)
+	v.Flows(t)
+	i.Flows(t)
 }
 
 // refusals are what a door must not do for whoever asks.

@@ -26,18 +26,18 @@ func TestCutHouse(t *testing.T) {
 	v, i := h.meet(t, h.People.Visitors[1], h.People.Inmates[1], start, film)
 	t.Run("etcd gone for a whole visit", func(t *testing.T) {
 		for _, s := range []*seat{v, i} {
-			s.live(t)
-			s.flows(t)
+			s.Live(t)
+			s.Flows(t)
 		}
 		h.end(t, v, "staff_error")
-		doortest.Eventually(t, 20*time.Second, "the outcome", func() bool { return v.who.state(t, v.visit) == "terminated" })
-		h.plays(t, v.visit, "whole")
+		doortest.Eventually(t, 20*time.Second, "the outcome", func() bool { return v.who.state(t, v.Visit) == "terminated" })
+		h.plays(t, v.Visit, "whole")
 		card := h.syncCard(t)
 		if waiting, _ := card["waiting"].(float64); waiting < 1 || card["state"] == "live" {
 			t.Errorf("replication is shown as %v", card)
 		}
 		w.set(false)
-		h.record(t, offline, v.visit, "terminated")
+		h.record(t, offline, v.Visit, "terminated")
 		doortest.Eventually(t, 30*time.Second, "staff to see that all has arrived", func() bool {
 			card := h.syncCard(t)
 			return card["state"] == "live" && card["waiting"] == 0.0
@@ -62,11 +62,11 @@ func (h *house) cannotRecord(t *testing.T, start time.Time, film []reeltest.Fram
 			return s.Last("problem")["code"] == "no_recorder" && s.Last("state")["says"] == "call.cannotRecord"
 		})
 	}
-	doortest.Eventually(t, 20*time.Second, "staff to be told", func() bool { return h.liveCall(t, v.visit)["recorder"] == "failed" })
+	doortest.Eventually(t, 20*time.Second, "staff to be told", func() bool { return h.liveCall(t, v.Visit)["recorder"] == "failed" })
 	for _, s := range []*seat{v, i} {
-		s.still(t)
+		s.Still(t)
 		if s.Phase() != "open" {
-			t.Errorf("%s is in a call that is %v without a recording", s.app, s.Phase())
+			t.Errorf("%s is in a call that is %v without a recording", s.who.Name, s.Phase())
 		}
 	}
 	if err := os.Remove(folder); err != nil {
@@ -78,5 +78,5 @@ func (h *house) cannotRecord(t *testing.T, start time.Time, film []reeltest.Fram
 	for _, s := range []*seat{v, i} {
 		s.Wait(t, "the recorder", func() bool { return s.Last("state")["says"] == "call.waitStart" })
 	}
-	doortest.Eventually(t, 20*time.Second, "staff to be told that it records", func() bool { return h.liveCall(t, v.visit)["recorder"] == "recording" })
+	doortest.Eventually(t, 20*time.Second, "staff to be told that it records", func() bool { return h.liveCall(t, v.Visit)["recorder"] == "recording" })
 }

@@ -31,8 +31,8 @@ func TestStormyHouse(t *testing.T) {
 	s.v2, s.i2 = h.meet(t, h.People.Visitors[2], h.People.Inmates[2], start, film)
 	wrong := s.lockOut(t)
 	for _, one := range []*seat{s.v, s.i, s.v2, s.i2} {
-		one.live(t)
-		one.flows(t)
+		one.Live(t)
+		one.Flows(t)
 	}
 	for _, step := range []struct {
 		name string
@@ -86,19 +86,19 @@ func (s *storm) killBooking(t *testing.T) {
 	if r := s.v2.Ask(t, map[string]any{"t": "leave", "why": "user"}); r["t"] != "done" {
 		t.Fatalf("leave: %v", r)
 	}
-	s.v.flows(t)
-	s.i.flows(t)
+	s.v.Flows(t)
+	s.i.Flows(t)
 	s.back(t, "bookingd", was)
 	doortest.Eventually(t, time.Minute, "the wall to show who left meanwhile", func() bool {
-		return seatState(s.liveCall(t, s.v2.visit), "v1") == "left"
+		return seatState(s.liveCall(t, s.v2.Visit), "v1") == "left"
 	})
-	if one := s.liveCall(t, s.v.visit); one["phase"] != "live" || seatState(one, "v1") != "connected" || seatState(one, "i1") != "connected" {
+	if one := s.liveCall(t, s.v.Visit); one["phase"] != "live" || seatState(one, "v1") != "connected" || seatState(one, "i1") != "connected" {
 		t.Errorf("the other call is shown as %v", one)
 	}
-	s.v.flows(t)
+	s.v.Flows(t)
 	s.i2.Wait(t, "the end", func() bool { return s.i2.Last("ended")["code"] == "visitor_left" })
-	doortest.Eventually(t, 20*time.Second, "the outcome", func() bool { return s.v2.who.state(t, s.v2.visit) == "ended_early" })
-	s.plays(t, s.v2.visit, "whole")
+	doortest.Eventually(t, 20*time.Second, "the outcome", func() bool { return s.v2.who.state(t, s.v2.Visit) == "ended_early" })
+	s.plays(t, s.v2.Visit, "whole")
 }
 
 // killGateway kills gatewayd: both sides are back within seconds, and the recording goes on in the same log with a gap.
@@ -109,12 +109,12 @@ func (s *storm) killGateway(t *testing.T) {
 	<-s.v.Done()
 	<-s.i.Done()
 	s.back(t, "gatewayd", was)
-	s.v.resume(t)
-	s.i.resume(t)
-	s.v.live(t)
-	s.i.live(t)
-	s.v.flows(t)
-	s.i.flows(t)
+	s.v.Resume(t)
+	s.i.Resume(t)
+	s.v.Live(t)
+	s.i.Live(t)
+	s.v.Flows(t)
+	s.i.Flows(t)
 	took := time.Since(began)
 	t.Logf("sound and picture both ways %v after the kill", took.Round(10*time.Millisecond))
 	if took > 30*time.Second {
@@ -125,8 +125,8 @@ func (s *storm) killGateway(t *testing.T) {
 	}
 	s.end(t, s.v, "staff_error")
 	s.v.Wait(t, "the end", func() bool { return s.v.Last("ended")["code"] == "staff_error" })
-	doortest.Eventually(t, 20*time.Second, "the outcome", func() bool { return s.v.who.state(t, s.v.visit) == "terminated" })
-	facts := s.plays(t, s.v.visit, "gaps")
+	doortest.Eventually(t, 20*time.Second, "the outcome", func() bool { return s.v.who.state(t, s.v.Visit) == "terminated" })
+	facts := s.plays(t, s.v.Visit, "gaps")
 	summary, _ := facts["summary"].(map[string]any)
 	flags, _ := summary["flags"].([]any)
 	if len(flags) != 1 || flags[0] != "gaps" {
@@ -160,7 +160,7 @@ func (h *house) end(t *testing.T, s *seat, reason string) {
 	doortest.Eventually(t, 20*time.Second, "staff to end the call", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		a, err := m.Try(ctx, "POST", "calls/"+s.call+"/end", map[string]any{"reason": reason})
+		a, err := m.Try(ctx, "POST", "calls/"+s.Call+"/end", map[string]any{"reason": reason})
 		if err == nil && a.Status != 200 {
 			t.Fatalf("staff end the call: %d %s", a.Status, a.Raw)
 		}

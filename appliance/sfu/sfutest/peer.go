@@ -36,6 +36,9 @@ type Peer struct {
 	wake chan struct{}
 }
 
+// Cert is a DTLS certificate with its key.
+type Cert = webrtc.Certificate
+
 // Certificate makes a DTLS certificate, and returns its fingerprint as a grant holds it.
 func Certificate(t testing.TB) (webrtc.Certificate, string) {
 	t.Helper()
