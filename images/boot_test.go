@@ -270,6 +270,38 @@ func TestBoot(t *testing.T) {
 	}
 	t.Run("flipped byte", func(t *testing.T) { flippedRoot(t, box) })
 	t.Run("another board", func(t *testing.T) { otherBoard(t, box, f.key) })
+	t.Run("the visit takes place", func(t *testing.T) { theirDay(t, box, f.site) })
+}
+
+// toDoors is how long before the visit the box of the day is switched on: its waiting room opens while it starts or soon after.
+const toDoors = 4 * time.Minute
+
+// theirDay starts a copy of the box on the day of the visit and has the visit take place. The calls go to the addresses of the
+// box, which lead nowhere on this machine; what it answers is turned to where they are forwarded.
+func theirDay(t *testing.T, box *guest.Box, s *site) {
+	box, err := box.Clone(t.Context(), workshop(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	box.Clock = s.start.Add(-toDoors)
+	ahead := time.Until(box.Clock)
+	s.admin.Ahead, s.clerk.Ahead = ahead, ahead
+	r := start(t, box)
+	healthy(t, r)
+	s.doors = doorsOf(t, trust(t, r, box.At("mgmt0", "tcp/443")), func(name string) dialer {
+		return at(func() string { return box.At(zoneOf(name), "tcp/443") })
+	})
+	s.still(t)
+	s.takesPlace(t, func(door, sdp string) string {
+		for _, c := range box.Cards {
+			if c.Name == zoneOf(door) {
+				host, port, _ := strings.Cut(box.At(c.Name, "udp/50000"), ":")
+				sdp = strings.ReplaceAll(sdp, " "+c.Box+" 50000 ", " "+host+" "+port+" ")
+			}
+		}
+		return sdp
+	})
+	off(t, r)
 }
 
 // otherBoard puts the disk under another TPM: it asks for the recovery key, refuses a wrong one, and comes up with the

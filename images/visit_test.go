@@ -27,6 +27,7 @@ type site struct {
 	inmatePIN    string
 	contact      string
 	visit, ref   string
+	start        time.Time
 }
 
 // The visitor of the story; the names are like nobody else's.
@@ -93,10 +94,10 @@ func (s *site) furnish(t *testing.T) {
 	})
 }
 
-// hire makes one member of staff with the two roles that the story needs: by invitation, so that nobody knows the password
+// hire makes one member of staff with all roles that the story needs: by invitation, so that nobody knows the password
 // of somebody else.
 func (s *site) hire(t *testing.T) {
-	made := s.setup.Do(t, 201, "POST", "staff", map[string]any{"name": "Casey Hart", "username": "casey.hart", "roles": []string{"clerk", "moderator"}})
+	made := s.setup.Do(t, 201, "POST", "staff", map[string]any{"name": "Casey Hart", "username": "casey.hart", "roles": []string{"clerk", "moderator", "monitor", "investigator"}})
 	b := s.doors["staff"].Browse()
 	factor := b.Do(t, 201, "POST", "activation", map[string]any{"username": "casey.hart", "code": made["code"], "password": "another long passphrase"})
 	s.clerk = doortest.Worker{Username: "casey.hart", Password: "another long passphrase", Secret: doortest.Str(factor, "totp_secret")}
@@ -253,6 +254,9 @@ func (s *site) book(t *testing.T) {
 	}
 	if start == "" {
 		t.Fatalf("no start from %s to %s", from, to)
+	}
+	if s.start, err = time.Parse(time.RFC3339, start); err != nil {
+		t.Fatal(err)
 	}
 	hold := s.self.Do(t, 201, "POST", "holds", map[string]any{"contact": s.contact, "start": start, "minutes": 30})
 	v := s.self.Do(t, 201, "POST", "visits", map[string]any{"hold": hold["id"], "mode": "suggest", "rules": doortest.Ticks(hold, "rules")}, "Idempotency-Key", "key-"+doortest.Str(hold, "id"))

@@ -67,6 +67,7 @@ type Box struct {
 	Stick       string            // file of a disk that is plugged in, read-only; "" for none
 	USB         bool              // the stick is on USB, as on a server; a kernel for virtual machines has no driver for it
 	NoTPM       bool              // the board has none
+	Clock       time.Time         // what the board's clock says when it is switched on; the zero time is now
 	Credentials map[string][]byte // SMBIOS strings of systemd: what a rack's controller hands to its servers
 
 	forwards map[string]string
@@ -243,6 +244,9 @@ func (b *Box) arguments() ([]string, error) {
 		} else {
 			args = append(args, "-device", "virtio-blk-pci,drive=stick")
 		}
+	}
+	if !b.Clock.IsZero() {
+		args = append(args, "-rtc", "base="+b.Clock.UTC().Format("2006-01-02T15:04:05"))
 	}
 	for name, value := range b.Credentials {
 		at := b.file("credential." + name)
