@@ -107,7 +107,7 @@ image-nspawn: ## the image's root in a container: units, ports, names, a first v
 image-test: ## a box in qemu from firmware to a visit and its call, second boot, another board, a flipped byte, VLANs; after make image
 	@.ci/install image
 	@echo "image-test: a sealed box comes up healthy, a visit is booked over its doors, stays after a restart, opens for nobody else, and takes place on its day"
-	IMAGE_TESTS=required go test -tags image -count=1 -timeout 2h -v -run '^(TestBoot|TestWaiting|TestVLANs)$$' ./images
+	IMAGE_TESTS=required go test -tags image -count=1 -timeout 2h -v -run '^(TestUnitsAreShut|TestBoot|TestWaiting|TestVLANs)$$' ./images
 
 image-test-faults: ## first starts that go wrong: a stick with a wrong signature, power cuts, no TPM, a full disk; after make image
 	@.ci/install image
