@@ -330,7 +330,7 @@ func otherBoard(t *testing.T, box *guest.Box, key string) {
 	healthy(t, r)
 	// From now on by itself, and by nothing less than before.
 	for _, try := range []struct{ key, says string }{
-		{strings.Repeat("c", len(key)), `The disk was not sealed anew`},
+		{strings.Repeat("c", len(key)), `That key does not open the disk`},
 		{key, `This machine opens its disk again by itself`},
 	} {
 		if err := r.Type("seal " + try.key + "\r"); err != nil {

@@ -26,6 +26,7 @@ type board struct {
 	dir     string
 	tpm     bool     // opens the disk
 	sealed  bool     // the disk is sealed in a TPM
+	foreign bool     // that of another board, in the same state
 	slots   []string // recovery keys in the header, the last one first
 	stick   string   // folder that a stick shows; "": none is plugged in
 	signer  signature.Signer
@@ -146,6 +147,16 @@ func (b *board) tool(_ context.Context, input []byte, name string, args ...strin
 			return nil, err
 		}
 		return []byte(key + "\n"), nil
+	case name == "systemd-cryptenroll" && slices.Contains(args, "--wipe-slot=tpm2"):
+		b.sealed, b.foreign = false, false
+		return nil, nil
+	case name == "systemd-cryptenroll" && slices.Contains(args, "--tpm2-device=auto"):
+		if !b.tpm {
+			return nil, errors.New("the TPM does not answer")
+		}
+		// With a key for the same PCRs already there it does nothing, whosever it is.
+		b.sealed = true
+		return nil, nil
 	case line == "systemctl start "+stickMount:
 		b.mounted = true
 		return nil, os.Symlink(b.stick, b.path("run/stick"))

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
@@ -191,8 +192,7 @@ func (m *Machine) RecoveryKey() string {
 // Confirm takes two groups of the recovery key, the first and the last, from somebody who has written it down, and shows it
 // to nobody any more; when it is not shown any more, the whole key. Invalid when that is not right.
 func (m *Machine) Confirm(ctx context.Context, said string) error {
-	all := strings.Split(m.RecoveryKey(), "-")
-	typed := strings.FieldsFunc(strings.ToLower(said), func(r rune) bool { return r == ' ' || r == '-' })
+	all, typed := strings.Split(m.RecoveryKey(), "-"), groups(said)
 	l, err := m.header(ctx)
 	if err != nil {
 		return err
@@ -202,10 +202,7 @@ func (m *Machine) Confirm(ctx context.Context, said string) error {
 	case slot == "":
 		return fault.New("phases.Confirm", fault.Invalid, "The disk of this machine has no recovery key.")
 	case len(typed) == KeyGroups:
-		// By this key and no other way: cryptsetup asks the tokens of the disk first, and the TPM opens it whatever is typed.
-		key := strings.Join(typed, "-")
-		if _, err := m.Tool(ctx, []byte(key), "cryptsetup", "open", "--test-passphrase", "--disable-external-tokens",
-			"--key-slot="+slot, "--key-file=-", m.varDevice()); err != nil {
+		if err := m.opens(ctx, strings.Join(typed, "-"), slot); err != nil {
 			return fault.New("phases.Confirm", fault.Invalid, "That key does not open the disk.").Because(err)
 		}
 	case len(all) != KeyGroups:
@@ -224,6 +221,19 @@ func (m *Machine) Confirm(ctx context.Context, said string) error {
 		return err
 	}
 	return m.recoveryConfirmed(ctx)
+}
+
+// groups are those of a key as people type it.
+func groups(said string) []string {
+	return strings.FieldsFunc(strings.ToLower(said), func(r rune) bool { return r == '-' || unicode.IsSpace(r) })
+}
+
+// opens tries a key on one slot of the disk and no other way in: cryptsetup asks the tokens of the disk first, and the TPM
+// opens it whatever is typed.
+func (m *Machine) opens(ctx context.Context, key, slot string) error {
+	_, err := m.Tool(ctx, []byte(key), "cryptsetup", "open", "--test-passphrase", "--disable-external-tokens",
+		"--key-slot="+slot, "--key-file=-", m.varDevice())
+	return err
 }
 
 // recoveryConfirmed makes the phase of this boot say so: it waited for nothing else, and does not run again.
@@ -245,21 +255,43 @@ func (m *Machine) recoveryConfirmed(ctx context.Context) error {
 }
 
 // Reseal makes the TPM of this machine open the disk again, by a recovery key that somebody types: after a new board, new
-// firmware or a new list of revoked loaders.
-func (m *Machine) Reseal(ctx context.Context, recoveryKey string) (err error) {
+// firmware or a new list of revoked loaders. A cut on the way leaves a disk that opens by the recovery key, and the same may be
+// typed again.
+func (m *Machine) Reseal(ctx context.Context, said string) (err error) {
+	key := strings.Join(groups(said), "-")
+	l, err := m.header(ctx)
+	if err != nil {
+		return err
+	}
+	slot := l.slot(tokenRecovery)
+	if slot == "" {
+		return fault.New("phases.Reseal", fault.Invalid, "The disk of this machine has no recovery key.")
+	}
+	if err := m.opens(ctx, key, slot); err != nil {
+		return fault.New("phases.Reseal", fault.Invalid, "That key does not open the disk.").Because(err)
+	}
+	refused := func(err error) error {
+		return fault.New("phases.Reseal", fault.Unavailable, "The disk was not sealed anew, because the TPM of this machine does not answer. It opens by its recovery key.").Because(err)
+	}
 	folder := filepath.Join(m.Run, shownFolder)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
 	file := filepath.Join(folder, "unlock")
-	if err := os.WriteFile(file, []byte(strings.ToLower(strings.TrimSpace(recoveryKey))), 0o400); err != nil {
+	if err := os.WriteFile(file, []byte(key), 0o400); err != nil {
 		return err
 	}
 	// A key that stays behind would open the disk for whoever reads it.
 	defer func() { err = errors.Join(err, os.Remove(file)) }()
-	_, err = m.Tool(ctx, nil, "systemd-cryptenroll", "--unlock-key-file="+file, "--wipe-slot=tpm2", "--tpm2-device=auto", "--tpm2-pcrs=7", m.varDevice())
-	if err != nil {
-		return fault.New("phases.Reseal", fault.Unavailable, "The disk was not sealed anew: this is not its recovery key, or the TPM of this machine does not answer.").Because(err)
+	// First the old one: two boards in the same state have the same PCRs, and systemd-cryptenroll would take the key of the
+	// other board's TPM for what it is asked to make.
+	if l.slot(tokenTPM) != "" {
+		if _, err := m.Tool(ctx, nil, "systemd-cryptenroll", "--wipe-slot=tpm2", m.varDevice()); err != nil {
+			return refused(err)
+		}
+	}
+	if _, err := m.Tool(ctx, nil, "systemd-cryptenroll", "--unlock-key-file="+file, "--tpm2-device=auto", "--tpm2-pcrs=7", m.varDevice()); err != nil {
+		return refused(err)
 	}
 	return nil
 }
