@@ -291,7 +291,7 @@ func theirDay(t *testing.T, box *guest.Box, s *site) {
 	s.doors = doorsOf(t, trust(t, r, box.At("mgmt0", "tcp/443")), func(name string) dialer {
 		return at(func() string { return box.At(zoneOf(name), "tcp/443") })
 	})
-	s.still(t)
+	s.comeBack(t)
 	s.takesPlace(t, func(door, sdp string) string {
 		for _, c := range box.Cards {
 			if c.Name == zoneOf(door) {

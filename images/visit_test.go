@@ -283,8 +283,14 @@ func (s *site) stands(t *testing.T) {
 	}
 }
 
-// still looks after a restart: everybody may come back with what they know and have, and the visit stands.
+// still looks after a restart: everybody may come back, and the visit stands.
 func (s *site) still(t *testing.T) {
+	s.comeBack(t)
+	s.stands(t)
+}
+
+// comeBack signs everybody in again after a restart, with what they know and have.
+func (s *site) comeBack(t *testing.T) {
 	if state := s.doors["setup"].Browse().Do(t, 200, "GET", "state", nil); state["claimed"] != true {
 		t.Fatalf("the appliance has forgotten its owner: %v", state)
 	}
@@ -295,5 +301,4 @@ func (s *site) still(t *testing.T) {
 	s.inside.Do(t, 200, "POST", "session", map[string]any{"number": s.inmate["number"], "pin": s.inmatePIN, "language": "en"})
 	s.self = s.self.Moved(s.doors["visitor"])
 	s.signIn(t)
-	s.stands(t)
 }
